@@ -1,0 +1,19 @@
+/** The list of migrations, in order. Append only: a committed one is never edited, because databases out there have run it. */
+import people from './0001-people.ts';
+import credentials from './0002-credentials.ts';
+import engine from './0003-engine.ts';
+import operations from './0004-operations.ts';
+import notifications from './0005-notifications.ts';
+
+export interface Migration {
+  number: number;
+  name: string;
+  sql: string;
+}
+
+export const MIGRATIONS: readonly Migration[] = [people, credentials, engine, operations, notifications].map(
+  (sql, index) => ({
+    number: index + 1,
+    ...sql,
+  }),
+);

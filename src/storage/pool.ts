@@ -1,0 +1,89 @@
+/**
+ * The storage room: SQL and nothing else. It turns domain questions into statements and rows into typed records;
+ * it decides nothing and knows neither HTTP nor the engine. This file owns the one connection pool.
+ */
+import pg from 'pg';
+import { databaseError } from './errors.ts';
+
+/** Anything a statement can be sent to: the pool, or a transaction. */
+export interface Queryable {
+  query<Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: unknown[],
+  ): Promise<{ rows: Row[]; count: number }>;
+}
+
+export interface Database extends Queryable {
+  /** Runs `work` in one transaction: commits what it returns, rolls back what it throws. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /** A connection of its own outside the pool, for LISTEN and session locks. The caller ends it. */
+  connect(): Promise<pg.Client>;
+  close(): Promise<void>;
+}
+
+/** How to reach PostgreSQL: a URL, or the parts (the embedded one is a socket directory and a password). */
+export type ConnectionOptions = Pick<
+  pg.ClientConfig,
+  'connectionString' | 'host' | 'port' | 'user' | 'password' | 'database'
+>;
+
+export interface DatabaseOptions extends ConnectionOptions {
+  /** Most connections at once (default 10). */
+  max?: number;
+  /** Called for a failure nobody waits for (an idle connection that broke). */
+  onError?: (error: unknown) => void;
+}
+
+const TIMEOUTS = {
+  connectionTimeoutMillis: 2_000,
+  // A statement that takes this long is stuck; giving up frees its connection, and the caller gets 503.
+  query_timeout: 10_000,
+  statement_timeout: 10_000,
+  idle_in_transaction_session_timeout: 30_000,
+  keepAlive: true,
+};
+
+/** Opens the pool. Connections are made on first use, so this never fails; statements do, with `unavailable`. */
+export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptions): Database {
+  const settings = { ...TIMEOUTS, ...connection, application_name: 'latchkey' };
+  const pool = new pg.Pool({ ...settings, max, idleTimeoutMillis: 30_000 });
+  // Without a listener a lost idle connection would end the process.
+  pool.on('error', (error) => onError?.(error));
+  return {
+    query: (text, values) => run(pool, text, values),
+    async transaction(work) {
+      const client = await pool.connect().catch((error: unknown) => Promise.reject(databaseError(error)));
+      const tx: Queryable = { query: (text, values) => run(client, text, values) };
+      let broken = false;
+      try {
+        await run(client, 'BEGIN');
+        const result = await work(tx);
+        await run(client, 'COMMIT');
+        return result;
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => {
+          broken = true;
+        });
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
+    async connect() {
+      const client = new pg.Client({ ...settings, query_timeout: 5_000 });
+      client.on('error', (error) => onError?.(error));
+      await client.connect().catch((error: unknown) => Promise.reject(databaseError(error)));
+      return client;
+    },
+    close: () => pool.end(),
+  };
+}
+
+async function run<Row extends object>(on: pg.Pool | pg.PoolClient, text: string, values?: unknown[]) {
+  try {
+    const result = await on.query<Row & pg.QueryResultRow>(text, values);
+    return { rows: result.rows as Row[], count: result.rowCount ?? 0 };
+  } catch (error) {
+    throw databaseError(error);
+  }
+}
