@@ -9,9 +9,14 @@ import type { Database } from './pool.ts';
 const HEARTBEAT_MS = 1_000;
 const RETRY_MS = 500;
 
+type Forget = (key: string | undefined) => void | Promise<void>;
+
 export interface Notifications {
-  /** Calls `forget` with the key of each changed row of `table`, and with undefined when anything may have changed. */
-  on(table: string, forget: (key: string | undefined) => void): void;
+  /**
+   * Calls `forget` with the key of each changed row of `table`, and with undefined when anything may have changed. After a
+   * (re)connection the database counts as available only when all of these have finished.
+   */
+  on(table: string, forget: Forget): void;
   /** Milliseconds for which something read from the database may be used again without asking; 0 while it does not answer. */
   readonly freshFor: number;
   /** Whether the database answered the last heartbeat. */
@@ -29,7 +34,7 @@ export interface NotificationsOptions {
 }
 
 export function createNotifications({ db, onError, onAvailability }: NotificationsOptions): Notifications {
-  const handlers = new Map<string, ((key: string | undefined) => void)[]>();
+  const handlers = new Map<string, Forget[]>();
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -37,13 +42,13 @@ export function createNotifications({ db, onError, onAvailability }: Notificatio
   // A PostgreSQL-compatible engine without LISTEN: nothing tells us, so nothing is kept for longer than a second.
   let polling = false;
 
-  function forgetEverything(): void {
-    for (const list of handlers.values()) for (const forget of list) forget(undefined);
+  async function forgetEverything(): Promise<void> {
+    await Promise.all([...handlers.values()].flat().map((forget) => forget(undefined)));
   }
 
   function receive({ payload = '' }: pg.Notification): void {
     const colon = payload.indexOf(':');
-    for (const forget of handlers.get(payload.slice(0, colon)) ?? []) forget(payload.slice(colon + 1));
+    for (const forget of handlers.get(payload.slice(0, colon)) ?? []) void forget(payload.slice(colon + 1));
   }
 
   async function connect(): Promise<void> {
@@ -61,8 +66,14 @@ export function createNotifications({ db, onError, onAvailability }: Notificatio
       polling = true;
     }
     client = next;
-    // What was sent while nobody listened is lost.
-    forgetEverything();
+    try {
+      // What was sent while nobody listened is lost.
+      await forgetEverything();
+    } catch (error) {
+      client = undefined;
+      await next.end().catch(() => {});
+      throw error;
+    }
     setAvailable(true);
     schedule(HEARTBEAT_MS);
   }
@@ -77,7 +88,7 @@ export function createNotifications({ db, onError, onAvailability }: Notificatio
     if (client !== lost || closed) return;
     client = undefined;
     setAvailable(false);
-    forgetEverything();
+    forgetEverything().catch(() => {});
     if (error !== undefined) onError?.(error);
     lost.end().catch(() => {});
     schedule(RETRY_MS);

@@ -16,7 +16,7 @@ CREATE TABLE oidc_payloads (
   consumed_at timestamptz,
   PRIMARY KEY (model, id)
 );
-CREATE UNIQUE INDEX oidc_payloads__uid ON oidc_payloads (uid) WHERE uid IS NOT NULL;
+CREATE INDEX oidc_payloads__uid ON oidc_payloads (uid) WHERE uid IS NOT NULL;
 CREATE INDEX oidc_payloads__grant_id ON oidc_payloads (grant_id) WHERE grant_id IS NOT NULL;
 CREATE INDEX oidc_payloads__user_id ON oidc_payloads (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX oidc_payloads__expires_at ON oidc_payloads (expires_at);
