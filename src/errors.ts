@@ -11,6 +11,8 @@ export const KINDS = {
   permission_denied: { status: 403, rpc: 7 },
   resource_exhausted: { status: 429, rpc: 8 },
   failed_precondition: { status: 400, rpc: 9 },
+  too_large: { status: 413, rpc: 3 },
+  unsupported_type: { status: 415, rpc: 3 },
   aborted: { status: 409, rpc: 10 },
   internal: { status: 500, rpc: 13 },
   unavailable: { status: 503, rpc: 14 },

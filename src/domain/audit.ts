@@ -3,7 +3,7 @@
  * Changes are recorded in the transaction that makes them; what happens at request rate (tokens issued, logins refused)
  * is noted and written in batches a moment later.
  */
-import { insertAuditEvents, type AuditEventRecord } from '../storage/audit-events.ts';
+import { type AuditEventRecord, insertAuditEvents } from '../storage/audit-events.ts';
 import type { Queryable } from '../storage/pool.ts';
 
 /** Who did it, as far as known. `operator` is a person at the command line, `system` the server itself. */
@@ -72,7 +72,9 @@ export function createAudit({ db, onError, interval = 100 }: AuditOptions): Audi
       } catch (error) {
         onError?.(error);
         if (queue.length > MOST_QUEUED) {
-          onError?.(new Error(`${queue.length - MOST_QUEUED} audit events were lost: the database was away for too long`));
+          onError?.(
+            new Error(`${queue.length - MOST_QUEUED} audit events were lost: the database was away for too long`),
+          );
           queue = queue.slice(-MOST_QUEUED);
         }
         schedule(1_000);
@@ -113,7 +115,9 @@ function toRecord({ action, outcome = 'success', actor, teamId, target, details 
     targetId: clean(target?.id ?? ''),
     requestId: clean(actor.requestId ?? ''),
     ip: clean(actor.ip ?? ''),
-    details: Object.fromEntries(Object.entries(details).map(([name, value]) => [name, typeof value === 'string' ? clean(value) : value])),
+    details: Object.fromEntries(
+      Object.entries(details).map(([name, value]) => [name, typeof value === 'string' ? clean(value) : value]),
+    ),
   };
 }
 

@@ -52,7 +52,8 @@ export function createCache<Value extends object>(options: CacheOptions): Cache<
   return {
     get(key, load) {
       const entry = entries.get(key);
-      if (entry !== undefined && performance.now() - entry.loadedAt < notifications.freshFor) return Promise.resolve(entry.value);
+      if (entry !== undefined && performance.now() - entry.loadedAt < notifications.freshFor)
+        return Promise.resolve(entry.value);
       const running = loading.get(key);
       if (running !== undefined) return running;
       const started = loadEntry(key, load).finally(() => {

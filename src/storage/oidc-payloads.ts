@@ -2,6 +2,7 @@
 import type { Queryable } from './pool.ts';
 
 export interface OidcPayloadRecord {
+  id: Buffer;
   payload: Buffer;
   consumedAt: Date | null;
   /** Seconds since it was consumed, by the database's clock; null when it was not. */
@@ -20,7 +21,7 @@ export interface NewOidcPayload {
   expiresIn: number;
 }
 
-const COLUMNS = `payload, consumed_at AS "consumedAt", extract(epoch FROM clock_timestamp() - consumed_at)::float8 AS "consumedFor"`;
+const COLUMNS = `id, payload, consumed_at AS "consumedAt", extract(epoch FROM clock_timestamp() - consumed_at)::float8 AS "consumedFor"`;
 
 function values(row: NewOidcPayload): unknown[] {
   return [row.model, row.id, row.uid ?? null, row.grantId ?? null, row.userId ?? null, row.payload, row.expiresIn];

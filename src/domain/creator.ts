@@ -1,0 +1,8 @@
+/** Who made a record, for its `created_by`. */
+import type { Actor } from './audit.ts';
+import { isUuid } from './names.ts';
+
+/** The user's id when a person did it; null for the command line and the server itself, whom the audit trail names. */
+export function creatorOf(actor: Actor): string | null {
+  return actor.kind === 'user' && isUuid(actor.id) ? actor.id : null;
+}

@@ -1,0 +1,6 @@
+/** Partial changes: what a caller leaves out, or sends as undefined, stays as it is. */
+export function given<T extends object>(changes: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * The domain room: what is allowed and what happens, in the field's words. It knows no HTTP, no SQL text and no engine.
+ * This file builds all of it over one database; each surface takes from it exactly what it uses.
+ */
+import type { Lifetimes } from '../config.ts';
+import { createNotifications } from '../storage/notifications.ts';
+import type { Database } from '../storage/pool.ts';
+import { createApiKeys } from './api-keys.ts';
+import { createAudit } from './audit.ts';
+import { createAuthority } from './authority.ts';
+import { createClientSecrets } from './client-secrets.ts';
+import { createLastUsed } from './last-used.ts';
+import { createLogin } from './login.ts';
+import { createMemberships } from './memberships.ts';
+import { createOauthApps } from './oauth-apps.ts';
+import { createOauthClients } from './oauth-clients.ts';
+import { createPasswords } from './passwords.ts';
+import { createProviders } from './providers.ts';
+import { createPurge } from './purge.ts';
+import { createRegistrations } from './registrations.ts';
+import { createRevokedTokens } from './revoked-tokens.ts';
+import { createSealing } from './sealing.ts';
+import { createSettings } from './settings.ts';
+import { createSetup } from './setup.ts';
+import { createSigningKeys } from './signing-keys.ts';
+import { createTeams } from './teams.ts';
+import { createUsers } from './users.ts';
+
+export interface DomainOptions {
+  db: Database;
+  /** The instance secrets, newest first. */
+  secrets: readonly string[];
+  lifetimes: Pick<Lifetimes, 'accessToken' | 'idToken'>;
+  /** Told of failures nobody waits for. */
+  onError: (error: unknown) => void;
+  /** Told when the database goes away and comes back. */
+  onAvailability?: (available: boolean) => void;
+}
+
+export type Domain = ReturnType<typeof createDomain>;
+
+export function createDomain({ db, secrets, lifetimes, onError, onAvailability }: DomainOptions) {
+  const notifications = createNotifications({ db, onError, ...(onAvailability && { onAvailability }) });
+  const sealing = createSealing(secrets);
+  const audit = createAudit({ db, onError });
+  const lastUsed = createLastUsed({ db, onError });
+  const passwords = createPasswords();
+  const authority = createAuthority({ db, notifications });
+  const memberships = createMemberships({ db, audit });
+  const teams = createTeams({ db, audit });
+  const users = createUsers({ db, audit, passwords, memberships });
+  const purge = createPurge({ db, onError });
+  return {
+    notifications,
+    sealing,
+    audit,
+    lastUsed,
+    authority,
+    memberships,
+    teams,
+    users,
+    login: createLogin({ db, audit, passwords }),
+    setup: createSetup({ db, audit, users, teams, memberships }),
+    settings: createSettings({ db, audit, notifications }),
+    apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed }),
+    clientSecrets: createClientSecrets({ db, audit }),
+    oauthApps: createOauthApps({ db, audit }),
+    oauthClients: createOauthClients({ db, audit, authority }),
+    registrations: createRegistrations({ db, notifications }),
+    providers: createProviders({ db, audit }),
+    revokedTokens: createRevokedTokens({ db, notifications }),
+    signingKeys: createSigningKeys({
+      db,
+      audit,
+      sealing,
+      longestTokenLife: Math.max(lifetimes.accessToken, lifetimes.idToken),
+    }),
+    purge,
+    /** Writes what is buffered, stops timers and connections of its own; not the pool. */
+    async close(): Promise<void> {
+      purge.close();
+      await audit.close();
+      await lastUsed.close();
+      await notifications.close();
+    },
+  };
+}

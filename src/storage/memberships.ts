@@ -1,0 +1,70 @@
+/** Who belongs to which team, with which roles: the tables memberships and membership_roles. */
+import type { Queryable } from './pool.ts';
+
+export interface MembershipRecord {
+  teamId: string;
+  teamName: string;
+  roles: { id: string; name: string }[];
+}
+
+/** A user's memberships, by team name. */
+export async function listMemberships(db: Queryable, userId: string): Promise<MembershipRecord[]> {
+  const { rows } = await db.query<MembershipRecord>(
+    `SELECT t.id AS "teamId", t.name AS "teamName",
+       coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'name', r.name) ORDER BY r.name)
+         FILTER (WHERE r.id IS NOT NULL), '[]') AS roles
+     FROM memberships m
+     JOIN teams t ON t.id = m.team_id
+     LEFT JOIN membership_roles mr ON mr.user_id = m.user_id AND mr.team_id = m.team_id
+     LEFT JOIN roles r ON r.id = mr.role_id
+     WHERE m.user_id = $1
+     GROUP BY t.id ORDER BY lower(t.name), t.id`,
+    [userId],
+  );
+  return rows;
+}
+
+/** Makes sure the membership exists; whether it is new. */
+export async function insertMembership(db: Queryable, userId: string, teamId: string): Promise<boolean> {
+  const { count } = await db.query(
+    'INSERT INTO memberships (user_id, team_id) VALUES ($1, $2) ON CONFLICT DO NOTHING',
+    [userId, teamId],
+  );
+  return count > 0;
+}
+
+/** Gives an existing membership exactly these roles. */
+export async function replaceMembershipRoles(
+  db: Queryable,
+  userId: string,
+  teamId: string,
+  roleIds: string[],
+): Promise<void> {
+  await db.query(
+    `WITH gone AS (
+       DELETE FROM membership_roles WHERE user_id = $1 AND team_id = $2 AND role_id <> ALL ($3::uuid[])
+     )
+     INSERT INTO membership_roles (user_id, team_id, role_id)
+     SELECT $1, $2, role_id FROM unnest($3::uuid[]) AS role_id ON CONFLICT DO NOTHING`,
+    [userId, teamId, roleIds],
+  );
+}
+
+/** Ends a membership with everything that hangs on it (personal keys, grants). Whether there was one. */
+export async function deleteMembership(db: Queryable, userId: string, teamId: string): Promise<boolean> {
+  const { count } = await db.query('DELETE FROM memberships WHERE user_id = $1 AND team_id = $2', [userId, teamId]);
+  return count > 0;
+}
+
+/** How many enabled, unexpired users hold a role in the root team. */
+export async function countRootHolders(db: Queryable, roleId: string): Promise<number> {
+  const { rows } = await db.query<{ holders: number }>(
+    `SELECT count(*)::int AS holders
+     FROM membership_roles mr
+     JOIN teams t ON t.id = mr.team_id AND t.is_root
+     JOIN users u ON u.id = mr.user_id
+     WHERE mr.role_id = $1 AND u.enabled AND (u.expires_at IS NULL OR u.expires_at > now())`,
+    [roleId],
+  );
+  return rows[0]!.holders;
+}
