@@ -1,0 +1,39 @@
+import { crc32 } from 'node:zlib';
+import { Refused } from './decision.ts';
+import type { Principal } from './principal.ts';
+
+/** Answers whose key this is, or undefined for one that is unknown, revoked, expired or without its owner. */
+export type VerifyApiKey = (key: string) => Promise<Principal | undefined>;
+
+/** `lkp_` (personal) or `lkt_` (team), then base64url of 32 random bytes and their CRC-32, big-endian. */
+const PREFIX = /^lk[pt]_/;
+const PREFIX_LENGTH = 4;
+const LENGTH = 52;
+const RANDOM_BYTES = 32;
+
+/** Base64 (RFC 4648 §4) or base64url (§5), never both mixed. */
+const BASE64 = /^(?:[A-Za-z0-9+/]+|[A-Za-z0-9_-]+)={0,2}$/;
+
+/**
+ * Checks a key's text without asking anybody, so that a damaged key costs no lookup.
+ *
+ * @throws Refused 401 "Invalid API key" (not base64 at all) or "Malformed API key" (wrong prefix, length or checksum).
+ */
+export function checkApiKeyText(key: string): void {
+  if (!BASE64.test(key)) throw new Refused('invalid_token', 'Invalid API key', 'not base64');
+  if (!PREFIX.test(key) || key.length !== LENGTH) {
+    throw new Refused('invalid_token', 'Malformed API key', 'wrong prefix or length');
+  }
+  const bytes = Buffer.from(key.slice(PREFIX_LENGTH), 'base64url');
+  if (
+    bytes.length !== RANDOM_BYTES + 4 ||
+    crc32(bytes.subarray(0, RANDOM_BYTES)) !== bytes.readUInt32BE(RANDOM_BYTES)
+  ) {
+    throw new Refused('invalid_token', 'Malformed API key', 'wrong checksum');
+  }
+}
+
+/** The one answer for every well-formed key that opens nothing. */
+export function unauthenticated(reason: string): Refused {
+  return new Refused('invalid_token', 'Unauthenticated', reason);
+}
