@@ -1,0 +1,24 @@
+/** One line for each request: no query, no header, no body, because each of them can hold a secret. */
+import type { Middleware } from 'koa';
+import type { Logger } from 'pino';
+import { requestInfoOf } from './request-info.ts';
+
+export function accessLog(logger: Logger): Middleware {
+  return async (ctx, next) => {
+    const start = performance.now();
+    ctx.res.once('close', () => {
+      const { requestId, ip } = requestInfoOf(ctx.req);
+      const ms = Math.round((performance.now() - start) * 10) / 10;
+      logger.info(
+        { requestId, ip, method: ctx.method, path: pathOf(ctx.path), status: ctx.res.statusCode, ms },
+        'request',
+      );
+    });
+    await next();
+  };
+}
+
+/** An interaction's id opens it together with the browser's cookie; half a secret does not belong in a log either. */
+function pathOf(path: string): string {
+  return path.replace(/^(\/interaction\/|\/oauth2\/authorize\/)[^/]{8,}/, '$1…').slice(0, 200);
+}

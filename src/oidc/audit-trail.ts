@@ -1,0 +1,83 @@
+/** What the engine announces, as audit events: what was issued, refused, ended. Never a token, code or secret. */
+
+import type { IncomingMessage } from 'node:http';
+import type Provider from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import type { Actor, Audit } from '../domain/audit.ts';
+import type { GrantPayload } from './adapter.ts';
+import { registrationFor } from './client-metadata.ts';
+
+/** The request's id and the caller's address, kept by the http room. */
+export type RequestInfo = (req: IncomingMessage) => { requestId: string; ip: string };
+
+export type ActorOf = (ctx: KoaContextWithOIDC) => Actor;
+
+type Failure = Error & { error?: string; error_description?: string; error_detail?: string };
+
+export function createActorOf(requestInfo: RequestInfo): ActorOf {
+  return (ctx) => {
+    const client = ctx.oidc.client;
+    const kind = client === undefined ? 'anonymous' : registrationFor(client).kind;
+    return { kind, id: client?.clientId ?? '', ...requestInfo(ctx.req) };
+  };
+}
+
+/** Subscribes to the events of a newly built provider. */
+export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf): void {
+  const note = (
+    ctx: KoaContextWithOIDC,
+    action: string,
+    details: Record<string, unknown>,
+    outcome: 'success' | 'refused' = 'success',
+  ) => {
+    const { Account, Grant, ClientCredentials } = ctx.oidc.entities;
+    const account = Account?.accountId ?? ctx.oidc.session?.accountId;
+    const team = (Grant as GrantPayload | undefined)?.teamId ?? (ClientCredentials && teamOf(ctx));
+    audit.note({
+      action,
+      outcome,
+      actor: actorOf(ctx),
+      teamId: team,
+      ...(account && { target: { kind: 'user', id: account } }),
+      details,
+    });
+  };
+  const refused = (action: string) => (ctx: KoaContextWithOIDC, error: Failure) => {
+    const { grant_type, client_id } = (ctx.oidc.params ?? {}) as Record<string, unknown>;
+    const reason = error.error_detail ?? error.error_description;
+    note(
+      ctx,
+      action,
+      { error: error.error ?? error.message, reason, grant_type: text(grant_type), client_id: text(client_id) },
+      'refused',
+    );
+  };
+
+  provider.on('grant.success', (ctx) => {
+    const token = ctx.oidc.entities.AccessToken ?? ctx.oidc.entities.ClientCredentials;
+    note(ctx, 'token.issued', { grant_type: text(ctx.oidc.params?.grant_type), scope: token?.scope, jti: token?.jti });
+  });
+  provider.on('authorization.success', (ctx) => note(ctx, 'code.issued', { scope: text(ctx.oidc.params?.scope) }));
+  provider.on('pushed_authorization_request.success', (ctx: KoaContextWithOIDC) =>
+    note(ctx, 'authorization_request.pushed', {}),
+  );
+  provider.on('grant.revoked', (ctx, grantId) =>
+    note(ctx, 'grant.revoked', { grant_id: grantId, endpoint: ctx.oidc.route }),
+  );
+  provider.on('end_session.success', (ctx) => note(ctx, 'session.ended', {}));
+  provider.on('grant.error', refused('token.refused'));
+  provider.on('authorization.error', refused('authorization.refused'));
+  provider.on('pushed_authorization_request.error', refused('authorization_request.refused'));
+  provider.on('introspection.error', refused('introspection.refused'));
+  provider.on('revocation.error', refused('revocation.refused'));
+  provider.on('userinfo.error', refused('userinfo.refused'));
+}
+
+function teamOf(ctx: KoaContextWithOIDC): string | undefined {
+  const registration = registrationFor(ctx.oidc.client!);
+  return registration.kind === 'client' ? registration.record.teamId : undefined;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

@@ -1,0 +1,158 @@
+/** Our policy in the engine's vocabulary: features, lifetimes, cookies, routes. Everything not offered is switched off here. */
+
+import type { JWK } from 'jose';
+import { type Configuration, interactionPolicy, type KoaContextWithOIDC, type Session } from 'oidc-provider';
+import type { Lifetimes } from '../config.ts';
+import { IDENTITY_SCOPES } from '../domain/permissions.ts';
+import { CLAIMS } from './account.ts';
+import { allowsOrigin } from './client-metadata.ts';
+import { allowedPolicy } from './introspection.ts';
+import type { createResourceServers } from './resource-servers.ts';
+
+export const ROUTES = {
+  authorization: '/oauth2/authorize',
+  token: '/oauth2/token',
+  jwks: '/oauth2/jwks',
+  userinfo: '/oauth2/userinfo',
+  introspection: '/oauth2/introspect',
+  revocation: '/oauth2/revoke',
+  pushed_authorization_request: '/oauth2/par',
+  end_session: '/oauth2/logout',
+};
+
+export const CLIENT_AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const;
+
+/** How the server's pages are drawn; the http room provides them. */
+export interface EnginePages {
+  renderEngineError(
+    ctx: KoaContextWithOIDC,
+    out: { error: string; error_description?: string },
+    error: Error,
+  ): Promise<void> | void;
+  renderLogout(ctx: KoaContextWithOIDC, formHtml: string): Promise<void> | void;
+  renderLoggedOut(ctx: KoaContextWithOIDC): Promise<void> | void;
+}
+
+export interface ConfigurationOptions {
+  issuer: string;
+  lifetimes: Lifetimes;
+  cookieKeys: Buffer[];
+  signingKeys: JWK[];
+  adapter: Configuration['adapter'];
+  findAccount: Configuration['findAccount'];
+  extraTokenClaims: Configuration['extraTokenClaims'];
+  resourceServers: ReturnType<typeof createResourceServers>;
+  pages: EnginePages;
+}
+
+export function createConfiguration(options: ConfigurationOptions): Configuration {
+  const { lifetimes, pages } = options;
+  return {
+    adapter: options.adapter,
+    jwks: { keys: options.signingKeys as never },
+    findAccount: options.findAccount,
+    extraTokenClaims: options.extraTokenClaims,
+    routes: ROUTES,
+    scopes: Object.keys(IDENTITY_SCOPES),
+    claims: CLAIMS,
+    responseTypes: ['code'],
+    subjectTypes: ['public'],
+    clientAuthMethods: [...CLIENT_AUTH_METHODS],
+    // RFC 9700 §2.1.1: PKCE for every client, S256 only (the engine knows no other).
+    pkce: { required: () => true },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    clientBasedCORS: (_ctx, origin, client) => allowsOrigin(client, origin),
+    extraClientMetadata: { properties: [] },
+    clientDefaults: { id_token_signed_response_alg: 'RS256', response_types: ['code'] },
+    enabledJWA: {
+      // No symmetric algorithm anywhere: they would make a stored digest a usable key.
+      idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'],
+      clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      dPoPSigningAlgValues: ['ES256', 'EdDSA', 'RS256', 'PS256'],
+    },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: allowedPolicy as never },
+      revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },
+      pushedAuthorizationRequests: { enabled: true },
+      dPoP: { enabled: true },
+      userinfo: { enabled: true },
+      resourceIndicators: options.resourceServers as never,
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: async (ctx, form) => pages.renderLogout(ctx, form),
+        postLogoutSuccessSource: async (ctx) => pages.renderLoggedOut(ctx),
+      },
+      backchannelLogout: { enabled: false },
+      claimsParameter: { enabled: false },
+      deviceFlow: { enabled: false },
+      registration: { enabled: false },
+      requestObjects: { enabled: false },
+    },
+    renderError: async (ctx, out, error) => pages.renderEngineError(ctx, out, error),
+    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: createPolicy() },
+    rotateRefreshToken: true,
+    // design.md: granted whenever an app that may have it asks and the user consents, with or without openid or prompt=consent.
+    issueRefreshToken: async (_ctx, client, code) =>
+      client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
+    expiresWithSession: async (_ctx, token) => !(token as { scopes: Set<string> }).scopes.has('offline_access'),
+    ttl: {
+      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
+      ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
+      AuthorizationCode: lifetimes.authorizationCode,
+      IdToken: lifetimes.idToken,
+      // RFC 9700 §4.14.2: an unused one ends, and none outlives the consent it was given under.
+      RefreshToken: (ctx) => atLeastOne(Math.min(lifetimes.refreshToken, remaining(ctx.oidc.entities.Grant?.exp))),
+      Grant: lifetimes.grant,
+      Interaction: lifetimes.interaction,
+      Session: (_ctx, session) => sessionTtl(session, lifetimes),
+    },
+    cookies: createCookies(options),
+  };
+}
+
+function createCookies({ issuer, cookieKeys }: ConfigurationOptions): Configuration['cookies'] {
+  const secure = issuer.startsWith('https:');
+  const settings = { httpOnly: true, sameSite: 'lax', signed: true, secure, overwrite: true } as const;
+  return {
+    keys: cookieKeys as never,
+    // The prefixes make browsers refuse a cookie planted by a neighbouring host or over plain http.
+    names: {
+      session: secure ? '__Host-latchkey_session' : 'latchkey_session',
+      interaction: secure ? '__Secure-latchkey_interaction' : 'latchkey_interaction',
+      resume: secure ? '__Secure-latchkey_resume' : 'latchkey_resume',
+    },
+    long: settings,
+    short: settings,
+  };
+}
+
+function createPolicy() {
+  const policy = interactionPolicy.base();
+  const { Check } = interactionPolicy;
+  policy.get('login')!.checks.add(
+    new Check('account_gone', 'the account of this session is not available any more', 'login_required', (ctx) => {
+      return ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined
+        ? Check.REQUEST_PROMPT
+        : Check.NO_NEED_TO_PROMPT;
+    }),
+  );
+  return policy;
+}
+
+/** Ends after idleness, and for good some time after the login (ASVS 7.3.1, 7.3.2). */
+function sessionTtl(session: Session, lifetimes: Lifetimes): number {
+  const loginTs = (session as { loginTs?: number }).loginTs;
+  const untilEnd =
+    loginTs === undefined ? lifetimes.session : loginTs + lifetimes.session - Math.floor(Date.now() / 1000);
+  return atLeastOne(Math.min(lifetimes.sessionIdle, untilEnd));
+}
+
+function remaining(exp: number | undefined): number {
+  return exp === undefined ? Number.MAX_SAFE_INTEGER : exp - Math.floor(Date.now() / 1000);
+}
+
+function atLeastOne(seconds: number): number {
+  return Math.max(1, seconds);
+}

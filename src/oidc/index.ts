@@ -1,0 +1,165 @@
+/**
+ * The protocol room: tells the engine (oidc-provider) who we are. It owns policy, clients as the engine sees them,
+ * persistence of the engine's models, signing keys in use, introspection and revocation. It owns no page and no SQL, and decides nothing
+ * about users or keys: that is the domain's.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { JWK } from 'jose';
+import Provider, { type KoaContextWithOIDC } from 'oidc-provider';
+import type { Config } from '../config.ts';
+import type { ApiKeys } from '../domain/api-keys.ts';
+import type { Audit } from '../domain/audit.ts';
+import type { Authority } from '../domain/authority.ts';
+import type { LastUsed } from '../domain/last-used.ts';
+import type { Registrations } from '../domain/registrations.ts';
+import type { RevokedTokens } from '../domain/revoked-tokens.ts';
+import type { Sealing } from '../domain/sealing.ts';
+import type { KeySet, SigningKeys } from '../domain/signing-keys.ts';
+import type { Notifications } from '../storage/notifications.ts';
+import type { Database } from '../storage/pool.ts';
+import { createVerifyAccessToken, useJwtAccessTokens } from './access-tokens.ts';
+import { createFindAccount } from './account.ts';
+import { createAdapterFactory, type GrantPayload } from './adapter.ts';
+import { createActorOf, type RequestInfo, trailEvents } from './audit-trail.ts';
+import { registrationFor, useRegistrations } from './client-metadata.ts';
+import { createConfiguration, type EnginePages } from './configuration.ts';
+import { completeDiscovery } from './discovery.ts';
+import { createInteractions } from './interactions.ts';
+import { addGrantProperty, useSteps } from './internals.ts';
+import { createIntrospectStep } from './introspection.ts';
+import { createResourceServers } from './resource-servers.ts';
+import { createRevokeStep } from './revocation.ts';
+import { checkScope } from './scopes.ts';
+
+export interface EngineOptions {
+  config: Pick<Config, 'issuer' | 'lifetimes' | 'accessTokenAlg'>;
+  db: Database;
+  notifications: Notifications;
+  sealing: Sealing;
+  audit: Audit;
+  authority: Authority;
+  registrations: Registrations;
+  apiKeys: Pick<ApiKeys, 'verify'>;
+  signingKeys: SigningKeys;
+  revokedTokens: RevokedTokens;
+  lastUsed: LastUsed;
+  pages: EnginePages;
+  requestInfo: RequestInfo;
+  /** Identifier of the server's own API: the `aud` of a token that names no other resource. */
+  defaultResource: string;
+  onError: (error: unknown, req: IncomingMessage | undefined) => void;
+}
+
+export interface Engine {
+  /** Answers one request; the caller has checked its Host. */
+  handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
+  interactions: ReturnType<typeof createInteractions>;
+  /** The public keys tokens of this server can be verified with, now. */
+  publishedKeys(): { keys: JWK[] };
+  close(): void;
+}
+
+/** The longest Node can wait in one timer; a later change is looked at again then. */
+const LONGEST_WAIT_MS = 24 * 3600 * 1000;
+
+/** The engine builds itself when `notifications` first connects: its keys are in the database. */
+export function createEngine(options: EngineOptions): Engine {
+  const { config, notifications, signingKeys, onError } = options;
+  let keys: KeySet = { signing: [], published: [], changesAt: undefined };
+  let provider: Provider;
+  let handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+  let timer: NodeJS.Timeout | undefined;
+
+  // The engine cannot swap keys, but building it takes a millisecond: a change of keys is a new provider.
+  async function rebuild(): Promise<void> {
+    keys = await signingKeys.current();
+    if (keys.signing.length === 0) return;
+    provider = createProvider(options, keys);
+    handle = provider.callback() as unknown as typeof handle;
+    clearTimeout(timer);
+    if (keys.changesAt === undefined) return;
+    const wait = Math.min(LONGEST_WAIT_MS, Math.max(0, keys.changesAt.getTime() - Date.now()) + 50);
+    timer = setTimeout(() => rebuild().catch((error: unknown) => onError(error, undefined)), wait);
+    timer.unref();
+  }
+  notifications.on('signing_keys', async (kid) => {
+    if (kid === undefined) await rebuild();
+    else await rebuild().catch((error: unknown) => onError(error, undefined));
+  });
+
+  const { host, protocol } = new URL(config.issuer);
+  return {
+    async handle(req, res) {
+      // The engine builds its URLs from the request; whatever came in, they are the issuer's.
+      req.headers['x-forwarded-host'] = host;
+      req.headers['x-forwarded-proto'] = protocol.slice(0, -1);
+      await handle(req, res);
+    },
+    interactions: createInteractions(() => provider, options.defaultResource),
+    publishedKeys: () => ({ keys: keys.published }),
+    close: () => clearTimeout(timer),
+  };
+}
+
+function createProvider(options: EngineOptions, keys: KeySet): Provider {
+  const { config, db, sealing, audit, authority, revokedTokens, lastUsed, onError } = options;
+  const provider = new Provider(
+    config.issuer,
+    createConfiguration({
+      ...config,
+      cookieKeys: sealing.keysFor('cookies'),
+      signingKeys: keys.signing,
+      adapter: createAdapterFactory({ db, sealing, reuseGrace: config.lifetimes.reuseGrace }),
+      findAccount: createFindAccount(authority),
+      extraTokenClaims,
+      resourceServers: createResourceServers({
+        defaultResource: options.defaultResource,
+        accessTokenAlg: config.accessTokenAlg,
+        accessTokenTtl: config.lifetimes.accessToken,
+        authority,
+      }),
+      pages: options.pages,
+    }),
+  );
+  provider.proxy = true;
+
+  const actorOf = createActorOf(options.requestInfo);
+  const verifyAccessToken = createVerifyAccessToken(config.issuer, keys, revokedTokens);
+  addGrantProperty(provider, 'teamId');
+  useRegistrations(provider, {
+    registrations: options.registrations,
+    onSecretUsed: (id) => lastUsed.touch('client_secrets', id),
+  });
+  useJwtAccessTokens(provider, verifyAccessToken);
+  useSteps(provider, {
+    checkScope,
+    introspect: createIntrospectStep({ ...options, issuer: config.issuer, verifyAccessToken }),
+    revoke: createRevokeStep({ db, audit, actorOf, revokedTokens, verifyAccessToken }),
+  });
+  provider.use((ctx, next) => {
+    ctx.state.requestId = options.requestInfo(ctx.req).requestId;
+    return next();
+  });
+  provider.use(completeDiscovery(config.issuer));
+  trailEvents(provider, audit, actorOf);
+  provider.on('grant.success', (ctx) => {
+    const { kind, record } = registrationFor(ctx.oidc.client!);
+    lastUsed.touch(kind === 'app' ? 'oauth_apps' : 'oauth_clients', record.id);
+  });
+  provider.on('server_error', (ctx, error) => onError(error, ctx.req));
+  (provider as NodeJS.EventEmitter).on('error', (error: unknown) => onError(error, undefined));
+  return provider;
+}
+
+/** RFC 9068 §2.2.3 leaves room for them: the team a token acts in, and the consent it hangs on. */
+function extraTokenClaims(
+  ctx: KoaContextWithOIDC,
+  token: { kind: string; grantId?: string },
+): Record<string, string> | undefined {
+  if (token.kind === 'ClientCredentials') {
+    const registration = registrationFor(ctx.oidc.client!);
+    return registration.kind === 'client' ? { team_id: registration.record.teamId } : undefined;
+  }
+  const grant = ctx.oidc.entities.Grant as GrantPayload | undefined;
+  return grant?.teamId && token.grantId ? { team_id: grant.teamId, grant_id: token.grantId } : undefined;
+}

@@ -1,0 +1,153 @@
+/**
+ * The engine's interactions for the pages in http/interaction: what is pending, and how a person's answer gets back.
+ * The engine ties each one to one browser by a signed cookie; a page that asks here cannot serve another browser's.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type Provider from 'oidc-provider';
+import { errors } from 'oidc-provider';
+import { AppError } from '../errors.ts';
+import { isIdentityScope } from './client-metadata.ts';
+
+export interface PendingInteraction {
+  uid: string;
+  prompt: 'login' | 'consent';
+  reasons: string[];
+  params: Record<string, unknown>;
+  /** The user of the session, if one is logged in. */
+  accountId: string | undefined;
+  requestedScopes: string[];
+  /** Requested and not yet granted to this app in this session. */
+  missingScopes: string[];
+  /** Whether someone is logged in and must prove it again (prompt=login, max_age). */
+  loginAgain: boolean;
+}
+
+type Details = Awaited<ReturnType<Provider['interactionDetails']>>;
+
+/** @param provider gives the current provider (it is rebuilt when signing keys change) */
+export function createInteractions(provider: () => Provider, defaultResource: string) {
+  /** @throws AppError `failed_precondition` when this browser has no such interaction (any more) */
+  async function load(req: IncomingMessage, res: ServerResponse): Promise<Details> {
+    try {
+      return await provider().interactionDetails(req, res);
+    } catch (cause) {
+      if (!(cause instanceof errors.SessionNotFound)) throw unwrap(cause);
+      throw new AppError(
+        'failed_precondition',
+        'This page has expired or belongs to another browser. Go back to the app and start again.',
+        { cause },
+      );
+    }
+  }
+
+  /** An answer counts once: what was answered already is on its way back to the engine. */
+  async function answer(req: IncomingMessage, res: ServerResponse, result: object): Promise<string> {
+    try {
+      return await provider().interactionResult(req, res, result as never, { mergeWithLastSubmission: true });
+    } catch (cause) {
+      throw unwrap(cause);
+    }
+  }
+
+  return {
+    async details(req: IncomingMessage, res: ServerResponse): Promise<PendingInteraction> {
+      const { uid, prompt, params, session } = await load(req, res);
+      const missing = prompt.details as {
+        missingOIDCScope?: string[];
+        missingResourceScopes?: Record<string, string[]>;
+      };
+      return {
+        uid,
+        prompt: prompt.name as 'login' | 'consent',
+        reasons: prompt.reasons,
+        params,
+        accountId: session?.accountId,
+        requestedScopes: scopesOf(params),
+        missingScopes: [
+          ...new Set([
+            ...(missing.missingOIDCScope ?? []),
+            ...Object.values(missing.missingResourceScopes ?? {}).flat(),
+          ]),
+        ],
+        loginAgain: prompt.name === 'login' && session?.accountId !== undefined,
+      };
+    },
+
+    /** @returns where to send the browser (303) */
+    async finishLogin(
+      req: IncomingMessage,
+      res: ServerResponse,
+      { accountId, remember }: { accountId: string; remember: boolean },
+    ) {
+      await load(req, res);
+      return answer(req, res, { login: { accountId, remember, amr: ['pwd'] } });
+    },
+
+    /** Grants the requested scopes in one team. `scopes` must be among the requested ones. */
+    async finishConsent(
+      req: IncomingMessage,
+      res: ServerResponse,
+      { teamId, scopes }: { teamId: string; scopes: string[] },
+    ) {
+      const { params, session, result } = await load(req, res);
+      if (session === undefined)
+        throw new AppError(
+          'failed_precondition',
+          'You are not logged in any more. Go back to the app and start again.',
+        );
+      if (result?.consent !== undefined)
+        throw new AppError('failed_precondition', 'This request was answered already. Go back to the app.');
+      const requested = new Set(scopesOf(params));
+      const granted = scopes.filter((scope) => requested.has(scope));
+      const { Grant } = provider();
+      const grant = new Grant({
+        accountId: session.accountId,
+        clientId: String(params.client_id),
+        teamId,
+        jti: crypto.randomUUID(),
+      } as never);
+      grant.addOIDCScope(granted.filter(isIdentityScope).join(' '));
+      grant.addResourceScope(defaultResource, granted.join(' '));
+      try {
+        return await answer(req, res, { consent: { grantId: await grant.save() } });
+      } catch (cause) {
+        throw unwrap(cause);
+      }
+    },
+
+    /** The person said no: RFC 6749 §4.1.2.1 `access_denied`. */
+    async abort(
+      req: IncomingMessage,
+      res: ServerResponse,
+      { error, description }: { error: 'access_denied'; description: string },
+    ) {
+      await load(req, res);
+      return answer(req, res, { error, error_description: description });
+    },
+
+    /** The same request again, asking for a login first. */
+    async loginAsSomeoneElse(req: IncomingMessage, res: ServerResponse): Promise<string> {
+      const { params } = await load(req, res);
+      const again = Object.entries({ ...params, prompt: 'login' }).filter(
+        ([name]) => name !== 'request' && name !== 'request_uri',
+      );
+      const query = new URLSearchParams(again.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
+      return `${provider().pathFor('authorization')}?${query}`;
+    },
+  };
+}
+
+function scopesOf(params: Record<string, unknown>): string[] {
+  return typeof params.scope === 'string' && params.scope !== '' ? params.scope.split(' ') : [];
+}
+
+/** Storage failures come back through the engine in its own words; here they are ours again. */
+function unwrap(error: unknown): unknown {
+  return (error as { statusCode?: number })?.statusCode === 503
+    ? new AppError(
+        'unavailable',
+        (error as { error_description?: string }).error_description ?? 'Try again in a few seconds.',
+        { cause: error },
+      )
+    : error;
+}

@@ -1,0 +1,64 @@
+/**
+ * The only file that reaches into the engine's internals (oidc-provider 9.13.3, pinned exactly). An engine upgrade that
+ * breaks us breaks here; every assumption is checked at start.
+ *
+ * The engine runs an endpoint as an ordered array of named steps. Two of its steps do not fit our policy, and no option
+ * changes them, so they are replaced in place; the replacement finds its policy by provider, so any number of
+ * providers in one process keep their own (and one we did not create keeps the engine's behaviour).
+ */
+import type Provider from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+// @ts-expect-error
+import getAuthorization from 'oidc-provider/lib/actions/authorization/index.js';
+// @ts-expect-error the engine publishes no types for its internals
+import introspection from 'oidc-provider/lib/actions/introspection.js';
+// @ts-expect-error
+import revocation from 'oidc-provider/lib/actions/revocation.js';
+
+export type Step = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
+
+export interface ReplacedSteps {
+  /** Which scopes an authorization request may ask for. Replaces the rule that drops offline_access without prompt=consent. */
+  checkScope: Step;
+  /** Introspection of what the engine does not store: JWT access tokens and API keys. Replaces the refusal of JWTs. */
+  introspect: Step;
+  /** Revocation of the same. */
+  revoke: Step;
+}
+
+const replaced = new WeakMap<Provider, ReplacedSteps>();
+
+/** Makes `provider` use `steps`. Call it right after the provider is built. */
+export function useSteps(provider: Provider, steps: ReplacedSteps): void {
+  replaced.set(provider, steps);
+}
+
+/**
+ * Lets grants carry a property of ours through the engine's storage.
+ * The engine keeps only the payload names a model lists.
+ */
+export function addGrantProperty(provider: Provider, name: string): void {
+  const names = (provider.Grant as unknown as { IN_PAYLOAD: string[] }).IN_PAYLOAD;
+  Object.defineProperty(provider.Grant, 'IN_PAYLOAD', { get: () => [...names, name] });
+}
+
+function replaceStep(stack: Step[], name: string, pick: (steps: ReplacedSteps) => Step): void {
+  const index = stack.findIndex((step) => step.name === name);
+  const original = stack[index];
+  if (original === undefined)
+    throw new Error(`oidc-provider has changed: no step ${name}. Review src/oidc/internals.ts`);
+  stack[index] = Object.defineProperty(
+    (ctx: KoaContextWithOIDC, next: () => Promise<void>) => {
+      const steps = replaced.get(ctx.oidc.provider);
+      return steps === undefined ? original(ctx, next) : pick(steps)(ctx, next);
+    },
+    'name',
+    { value: name },
+  );
+}
+
+for (const endpoint of ['authorization', 'pushed_authorization_request']) {
+  replaceStep(getAuthorization(endpoint), 'checkScope', (steps) => steps.checkScope);
+}
+replaceStep(introspection, 'rejectStructuredTokens', (steps) => steps.introspect);
+replaceStep(revocation, 'rejectStructuredTokens', (steps) => steps.revoke);

@@ -1,0 +1,115 @@
+/**
+ * Introspection (RFC 7662) of what the engine does not store: JWT access tokens and API keys. The engine has
+ * authenticated the caller; refresh tokens go on to its own step, under the same policy.
+ */
+import type { Client, KoaContextWithOIDC } from 'oidc-provider';
+import type { ApiKeys } from '../domain/api-keys.ts';
+import type { Authority } from '../domain/authority.ts';
+import { isPermission, ROOT_TEAM_ID } from '../domain/permissions.ts';
+import type { Registrations } from '../domain/registrations.ts';
+import { findGrant } from '../storage/grants.ts';
+import type { Queryable } from '../storage/pool.ts';
+import { type AccessTokenClaims, isJwt, type VerifyAccessToken } from './access-tokens.ts';
+import type { GrantPayload } from './adapter.ts';
+import { registrationFor } from './client-metadata.ts';
+import { engineError } from './errors.ts';
+import type { Step } from './internals.ts';
+
+export interface IntrospectionOptions {
+  db: Queryable;
+  issuer: string;
+  apiKeys: Pick<ApiKeys, 'verify'>;
+  authority: Pick<Authority, 'permissionsIn'>;
+  registrations: Registrations;
+  verifyAccessToken: VerifyAccessToken;
+}
+
+/** RFC 7662 §2.2: nothing more is said about what is not active, or not the caller's business. */
+const INACTIVE = { active: false };
+
+/**
+ * Whether `caller` may be told about a credential: one issued to itself, or, for a machine client allowed
+ * `credentials:introspect`, one that acts in its team (in any team, for a client of the root team).
+ */
+export function mayIntrospect(
+  caller: Client,
+  credential: { clientId?: string | undefined; teamId?: string | undefined },
+): boolean {
+  if (credential.clientId === caller.clientId) return true;
+  const registration = registrationFor(caller);
+  if (registration.kind !== 'client' || !registration.record.allowedScopes.includes('credentials:introspect'))
+    return false;
+  return registration.record.teamId === ROOT_TEAM_ID || registration.record.teamId === credential.teamId;
+}
+
+/** The engine's step before its own introspection. */
+export function createIntrospectStep(options: IntrospectionOptions): Step {
+  return async (ctx, next) => {
+    const token = String(ctx.oidc.params!.token);
+    try {
+      if (isJwt(token)) ctx.body = await introspectJwt(options, ctx.oidc.client!, token);
+      else if (/^lk[pt]_/.test(token)) ctx.body = await introspectApiKey(options, ctx.oidc.client!, token);
+      else await next();
+    } catch (error) {
+      throw engineError(error);
+    }
+  };
+}
+
+/** The engine's `allowedPolicy` for what it does store (refresh tokens). */
+export async function allowedPolicy(
+  ctx: KoaContextWithOIDC,
+  caller: Client,
+  token: { clientId?: string },
+): Promise<boolean> {
+  const grant = ctx.oidc.entities.Grant as GrantPayload | undefined;
+  return mayIntrospect(caller, { clientId: token.clientId, teamId: grant?.teamId });
+}
+
+async function introspectJwt(options: IntrospectionOptions, caller: Client, token: string): Promise<object> {
+  const claims = await options.verifyAccessToken(token);
+  if (claims === undefined || !mayIntrospect(caller, { clientId: claims.client_id, teamId: claims.team_id }))
+    return INACTIVE;
+  const scopes = await liveScopes(options, claims);
+  if (scopes === undefined) return INACTIVE;
+  const { cnf, ...rest } = claims;
+  return {
+    active: true,
+    token_type: cnf?.jkt ? 'DPoP' : 'Bearer',
+    ...rest,
+    scope: scopes.join(' '),
+    ...(cnf && { cnf }),
+  };
+}
+
+/** What the token may do now; undefined when its grant, user or client has ended since it was issued. */
+async function liveScopes(options: IntrospectionOptions, claims: AccessTokenClaims): Promise<string[] | undefined> {
+  const scopes = claims.scope?.split(' ') ?? [];
+  const registration = await options.registrations.findForProtocol(claims.client_id);
+  if (registration === undefined || !registration.record.enabled) return undefined;
+  if (claims.grant_id === undefined) {
+    return registration.kind === 'client'
+      ? scopes.filter((scope) => registration.record.allowedScopes.includes(scope))
+      : undefined;
+  }
+  const grant = await findGrant(options.db, claims.grant_id);
+  if (grant === undefined) return undefined;
+  const permissions = await options.authority.permissionsIn(grant.userId, grant.teamId);
+  return permissions && scopes.filter((scope) => !isPermission(scope) || permissions.has(scope));
+}
+
+async function introspectApiKey(options: IntrospectionOptions, caller: Client, text: string): Promise<object> {
+  const key = await options.apiKeys.verify(text);
+  if (key === undefined || !mayIntrospect(caller, { teamId: key.teamId })) return INACTIVE;
+  return {
+    active: true,
+    token_type: 'api_key',
+    iss: options.issuer,
+    kind: key.kind,
+    key_id: key.id,
+    sub: key.kind === 'personal' ? key.userId : `team:${key.teamId}`,
+    team_id: key.teamId,
+    scope: [...key.scopes].join(' '),
+    ...(key.expiresAt && { exp: Math.floor(key.expiresAt.getTime() / 1000) }),
+  };
+}
