@@ -76,6 +76,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     publishedKeys: engine.publishedKeys,
     isRevoked: domain.revokedTokens.isRevoked,
     pageTokenKeys: sealing.keysFor('page tokens'),
+    onError,
   });
 
   const koa = new Koa({ proxy: config.trustProxy > 0, maxIpsCount: config.trustProxy });

@@ -1,16 +1,13 @@
 /** People's passwords: what is accepted, how it is kept (Argon2id) and compared, and how much of that at once. */
-import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { hash as argon2Hash, verify as argon2Verify } from '@node-rs/argon2';
 import { AppError, invalidField } from '../errors.ts';
+import * as argon2id from './argon2id.ts';
 import { COMMON_PASSWORDS } from './common-passwords.ts';
 
 const SHORTEST = 8;
 const LONGEST = 1_000;
-// OWASP Password Storage: 19 MiB, two passes, one lane. Argon2id is what the package does unless told otherwise.
-const MEMORY_KIB = 19_456;
-const PASSES = 2;
-const LANES = 1;
+// OWASP Password Storage: 19 MiB, two passes, one lane.
+const COST = { memoryKib: 19_456, passes: 2, lanes: 1 };
 // Each takes a thread of a pool of four that signing and file access need too.
 const AT_ONCE = Math.max(1, Math.min(availableParallelism(), 3));
 const MOST_WAITING = 100;
@@ -40,15 +37,15 @@ export interface PasswordsOptions {
 
 export function createPasswords({ atOnce = AT_ONCE, waiting = MOST_WAITING }: PasswordsOptions = {}): Passwords {
   const inTurn = createTurns(atOnce, waiting);
-  const decoy = makeDecoy();
+  const decoy = argon2id.decoy(COST);
   return {
     async hash(field, password) {
       const accepted = checkPassword(field, password);
-      return inTurn(() => argon2Hash(accepted, { memoryCost: MEMORY_KIB, timeCost: PASSES, parallelism: LANES }));
+      return inTurn(() => argon2id.hash(accepted, COST));
     },
     async verify(kept, password) {
       const presented = normalise(password);
-      const matches = await inTurn(() => argon2Verify(kept ?? decoy, presented ?? ''));
+      const matches = await inTurn(() => argon2id.verify(kept ?? decoy, presented ?? ''));
       return matches && presented !== undefined && typeof kept === 'string';
     },
   };
@@ -74,12 +71,6 @@ function normalise(password: unknown): string | undefined {
   if (typeof password !== 'string' || password.length > LONGEST * 6 || !password.isWellFormed()) return undefined;
   const normal = password.normalize('NFC');
   return [...normal].length > LONGEST ? undefined : normal;
-}
-
-/** A PHC string that costs what a kept one costs, and that no password is known to match. */
-function makeDecoy(): string {
-  const base64 = (size: number) => randomBytes(size).toString('base64').replace(/=+$/, '');
-  return `$argon2id$v=19$m=${MEMORY_KIB},t=${PASSES},p=${LANES}$${base64(16)}$${base64(32)}`;
 }
 
 /** Runs work in order of arrival, `atOnce` at a time; refuses when `most` wait already: each would hold 19 MiB. */

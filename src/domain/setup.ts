@@ -1,7 +1,7 @@
 /**
  * The first administrator: made once, by whoever reads the link the server prints at its start, or from the
- * environment. Several instances may start at once, so every printed link works: the digests of the last ten are kept, each for 24
- * hours, and all of them end when there is an administrator.
+ * environment. Several instances may start at once, so every printed link works: the digests of the last ten are
+ * kept, each for 24 hours, and all of them end when there is an administrator.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';

@@ -8,7 +8,6 @@ import type { Context, Middleware } from 'koa';
 import type { ApiKeys } from '../../domain/api-keys.ts';
 import type { Authority } from '../../domain/authority.ts';
 import type { Registrations } from '../../domain/registrations.ts';
-import { AppError } from '../../errors.ts';
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
 
 export interface AuthenticationOptions {
@@ -20,10 +19,8 @@ export interface AuthenticationOptions {
   authority: Pick<Authority, 'permissionsIn' | 'isMember' | 'teamExists'>;
   registrations: Registrations;
   scopesSupported: string[];
-}
-
-export interface Authentication {
-  middleware: Middleware;
+  /** Told what kept credentials from being checked. */
+  onError: (error: unknown) => void;
 }
 
 /** Puts a `Principal` whose scopes are effective (the owner's permissions now ∩ the credential's scopes) into `ctx.state.principal`. */
@@ -34,7 +31,13 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
       issuer,
       audience,
       jwks: options.publishedKeys,
-      isRevoked: (claims) => options.isRevoked(String(claims.jti)),
+      onError: options.onError,
+      // Ended before its time: the token itself, or whoever it was issued to or for.
+      async isRevoked({ jti, sub, client_id, team_id }) {
+        if (options.isRevoked(String(jti))) return true;
+        const bearer = { subject: String(sub), clientId: String(client_id), teamId: String(team_id) };
+        return (await rightsBehind(options, bearer)) === undefined;
+      },
       scopesSupported: options.scopesSupported,
       async verifyApiKey(text) {
         const key = await apiKeys.verify(text);
@@ -57,11 +60,7 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
     // A key's scopes are its owner's permissions already.
     if (principal.credential.kind === 'access_token') {
       const rights = await rightsBehind(options, principal);
-      if (rights === undefined) {
-        ctx.set('WWW-Authenticate', 'Bearer error="invalid_token"');
-        throw new AppError('unauthenticated', 'Invalid access token');
-      }
-      ctx.state.principal = { ...principal, scopes: principal.scopes.filter((scope) => rights.has(scope)) };
+      ctx.state.principal = { ...principal, scopes: principal.scopes.filter((scope) => rights?.has(scope)) };
     }
     await next();
   }
@@ -72,16 +71,16 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
 /** What the user or client behind an access token may do now; undefined when they are gone, disabled, or out of the team. */
 async function rightsBehind(
   { authority, registrations }: AuthenticationOptions,
-  principal: Principal,
+  { subject, clientId = '', teamId }: Pick<Principal, 'subject' | 'clientId' | 'teamId'>,
 ): Promise<ReadonlySet<string> | undefined> {
-  const registration = await registrations.findForProtocol(principal.clientId ?? '');
+  const registration = await registrations.findForProtocol(clientId);
   if (registration === undefined || !registration.record.enabled) return undefined;
-  if (principal.kind === 'client') {
-    const { teamId, allowedScopes } = registration.record as { teamId?: string; allowedScopes: string[] };
-    return teamId === principal.teamId ? new Set(allowedScopes) : undefined;
+  if (registration.kind === 'client') {
+    const { record } = registration;
+    return record.teamId === teamId && subject === clientId ? new Set(record.allowedScopes) : undefined;
   }
-  if (!(await authority.isMember(principal.subject, principal.teamId))) return undefined;
-  return authority.permissionsIn(principal.subject, principal.teamId);
+  if (!(await authority.isMember(subject, teamId))) return undefined;
+  return authority.permissionsIn(subject, teamId);
 }
 
 function renderFailure(ctx: Context, failure: Failure): void {

@@ -4,7 +4,7 @@ import type { Context, Middleware } from 'koa';
 // `script-src` without a source allows no script, like 'none'; but the engine adds the hash of the one script in its own
 // auto-submitting pages (form_post, logout without a session) to a directive that is there, and 'none' may not have company.
 const NOTHING =
-  "default-src 'none'; script-src; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'self'";
+  "default-src 'none'; script-src; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 const TWO_YEARS = 63_072_000;
 const UNUSED_FEATURES = ['camera', 'display-capture', 'geolocation', 'microphone', 'payment', 'usb'];
 
