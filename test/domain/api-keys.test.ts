@@ -309,8 +309,12 @@ describe('the time of last use', () => {
     const { key } = await personalKey();
     let failing = true;
     const errors: unknown[] = [];
+    const written: unknown[] = [];
     const db: Queryable = {
-      query: (sql, values) => (failing ? Promise.reject(new Error('away')) : all.db.query(sql, values)),
+      query(sql, values) {
+        written.push(values?.[0]);
+        return failing ? Promise.reject(new Error('away')) : all.db.query(sql, values);
+      },
     };
     const lastUsed = createLastUsed({ db, onError: (error) => errors.push(error), max: 1 });
     const at = new Date(Date.now() + 1_000);
@@ -320,6 +324,7 @@ describe('the time of last use', () => {
     expect(errors).toHaveLength(1);
     failing = false;
     await lastUsed.close();
+    expect(written).toEqual([[key.id], [key.id]]);
     expect((await all.apiKeys.find(key.id))!.lastAccessAt).toEqual(at);
   });
 });

@@ -195,6 +195,11 @@ describe('row 115: redirect URIs', () => {
     });
   });
 
+  test('refused: plain http where the app has https', async () => {
+    const changes = { baseUrl: 'https://localhost:4000', redirectUris: ['http://localhost:4000/cb'] };
+    await expect(create(changes)).rejects.toMatchObject({ fields: [{ field: 'redirect_uris' }] });
+  });
+
   test('"any redirect URI" is refused with an explanation', async () => {
     for (const redirectUris of [['*'], []]) {
       await expect(create({ redirectUris })).rejects.toThrow(/any redirect URI.*RFC 9700/);

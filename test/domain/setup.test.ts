@@ -22,7 +22,7 @@ describe('row 108: the first administrator', () => {
     expect(await people.users.list()).toEqual([]);
   });
 
-  test('row 108: is made with the link, Admin in the root team and the first team, and then no link works', async () => {
+  test('row 108: is made with the link, Admin in the root team and the first team; then no link works', async () => {
     const [token, unused] = [await people.setup.issueLink(), await people.setup.issueLink()];
     expect(token).toMatch(/^[\w-]{43}$/);
     expect(await people.setup.check(token!)).toBe(true);
@@ -110,14 +110,13 @@ describe('a setup link', () => {
     await people.setup.complete({ ...PERSON, token }, TESTER);
   });
 
-  test.each(['', 'x', 'A'.repeat(43), `${'A'.repeat(42)}\0`])(
-    'that nobody printed does not work: %j',
-    async (token) => {
-      await people.setup.issueLink();
+  test('that nobody printed does not work', async () => {
+    await people.setup.issueLink();
+    for (const token of ['', 'x', 'A'.repeat(43), '\0', '\ud800', undefined, {}] as string[]) {
       expect(await people.setup.check(token)).toBe(false);
       await expect(people.setup.complete({ ...PERSON, token }, TESTER)).rejects.toMatchObject(DEAD);
-    },
-  );
+    }
+  });
 
   test('ends when there is an administrator by any other way', async () => {
     const token = (await people.setup.issueLink())!;
