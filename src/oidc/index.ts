@@ -21,6 +21,7 @@ import { createVerifyAccessToken, useJwtAccessTokens } from './access-tokens.ts'
 import { createFindAccount } from './account.ts';
 import { createAdapterFactory, type GrantPayload } from './adapter.ts';
 import { createActorOf, type RequestInfo, trailEvents } from './audit-trail.ts';
+import { checkGrantType, requireAuthentication } from './client-authentication.ts';
 import { registrationFor, useRegistrations } from './client-metadata.ts';
 import { createConfiguration, type EnginePages } from './configuration.ts';
 import { completeDiscovery } from './discovery.ts';
@@ -133,6 +134,8 @@ function createProvider(options: EngineOptions, keys: KeySet): Provider {
   useJwtAccessTokens(provider, verifyAccessToken);
   useSteps(provider, {
     checkScope,
+    requireAuthentication,
+    checkGrantType,
     introspect: createIntrospectStep({ ...options, issuer: config.issuer, verifyAccessToken }),
     revoke: createRevokeStep({ db, audit, actorOf, revokedTokens, verifyAccessToken }),
   });

@@ -2,7 +2,7 @@
  * The only file that reaches into the engine's internals (oidc-provider 9.13.3, pinned exactly). An engine upgrade that
  * breaks us breaks here; every assumption is checked at start.
  *
- * The engine runs an endpoint as an ordered array of named steps. Two of its steps do not fit our policy, and no option
+ * The engine runs an endpoint as an ordered array of named steps. Some of its steps do not fit our policy, and no option
  * changes them, so they are replaced in place; the replacement finds its policy by provider, so any number of
  * providers in one process keep their own (and one we did not create keeps the engine's behaviour).
  */
@@ -14,12 +14,18 @@ import getAuthorization from 'oidc-provider/lib/actions/authorization/index.js';
 import introspection from 'oidc-provider/lib/actions/introspection.js';
 // @ts-expect-error
 import revocation from 'oidc-provider/lib/actions/revocation.js';
+// @ts-expect-error
+import token from 'oidc-provider/lib/actions/token.js';
 
 export type Step = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
 
 export interface ReplacedSteps {
   /** Which scopes an authorization request may ask for. Replaces the rule that drops offline_access without prompt=consent. */
   checkScope: Step;
+  /** What happens before the engine authenticates a client. */
+  requireAuthentication: Step;
+  /** Whether the client may use the grant. Replaces a refusal with another error code. */
+  checkGrantType: Step;
   /** Introspection of what the engine does not store: JWT access tokens and API keys. Replaces the refusal of JWTs. */
   introspect: Step;
   /** Revocation of the same. */
@@ -42,7 +48,7 @@ export function addGrantProperty(provider: Provider, name: string): void {
   Object.defineProperty(provider.Grant, 'IN_PAYLOAD', { get: () => [...names, name] });
 }
 
-function replaceStep(stack: Step[], name: string, pick: (steps: ReplacedSteps) => Step): void {
+function replaceStep(stack: Step[], name: string, pick: (steps: ReplacedSteps, original: Step) => Step): void {
   const index = stack.findIndex((step) => step.name === name);
   const original = stack[index];
   if (original === undefined)
@@ -50,7 +56,7 @@ function replaceStep(stack: Step[], name: string, pick: (steps: ReplacedSteps) =
   stack[index] = Object.defineProperty(
     (ctx: KoaContextWithOIDC, next: () => Promise<void>) => {
       const steps = replaced.get(ctx.oidc.provider);
-      return steps === undefined ? original(ctx, next) : pick(steps)(ctx, next);
+      return steps === undefined ? original(ctx, next) : pick(steps, original)(ctx, next);
     },
     'name',
     { value: name },
@@ -60,5 +66,13 @@ function replaceStep(stack: Step[], name: string, pick: (steps: ReplacedSteps) =
 for (const endpoint of ['authorization', 'pushed_authorization_request']) {
   replaceStep(getAuthorization(endpoint), 'checkScope', (steps) => steps.checkScope);
 }
+for (const stack of [token, introspection, revocation, getAuthorization('pushed_authorization_request')]) {
+  replaceStep(
+    stack,
+    'authenticateClient',
+    (steps, original) => (ctx, next) => steps.requireAuthentication(ctx, () => original(ctx, next)),
+  );
+}
+replaceStep(token, 'allowedGrantTypeCheck', (steps) => steps.checkGrantType);
 replaceStep(introspection, 'rejectStructuredTokens', (steps) => steps.introspect);
 replaceStep(revocation, 'rejectStructuredTokens', (steps) => steps.revoke);

@@ -2,7 +2,7 @@
  * Introspection (RFC 7662) of what the engine does not store: JWT access tokens and API keys. The engine has
  * authenticated the caller; refresh tokens go on to its own step, under the same policy.
  */
-import type { Client, KoaContextWithOIDC } from 'oidc-provider';
+import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { ApiKeys } from '../domain/api-keys.ts';
 import type { Authority } from '../domain/authority.ts';
 import { isPermission, ROOT_TEAM_ID } from '../domain/permissions.ts';
@@ -46,6 +46,8 @@ export function mayIntrospect(
 export function createIntrospectStep(options: IntrospectionOptions): Step {
   return async (ctx, next) => {
     const token = String(ctx.oidc.params!.token);
+    // RFC 7662 §2.1: whoever found a token must not be able to try it here, and a client_id is no secret.
+    if (ctx.oidc.client!.clientAuthMethod === 'none') throw new errors.InvalidClientAuth('a public client has no proof');
     try {
       if (isJwt(token)) ctx.body = await introspectJwt(options, ctx.oidc.client!, token);
       else if (/^lk[pt]_/.test(token)) ctx.body = await introspectApiKey(options, ctx.oidc.client!, token);

@@ -20,7 +20,7 @@ export async function updateLastUsed(db: Queryable, table: UsedTable, used: Read
        SELECT row.id, latest.at FROM ${table} AS row JOIN unnest($1::uuid[], $2::timestamptz[]) AS latest(id, at) USING (id)
        WHERE row.${column} IS NULL OR row.${column} < latest.at
        ORDER BY row.id FOR NO KEY UPDATE OF row)
-     UPDATE ${table} SET ${column} = greatest(${table}.${column}, used.at) FROM used WHERE ${table}.id = used.id`,
+     UPDATE ${table} SET ${column} = used.at FROM used WHERE ${table}.id = used.id`,
     [[...used.keys()], [...used.values()]],
   );
 }

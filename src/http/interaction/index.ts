@@ -36,7 +36,7 @@ export function createInteractionRoutes(deps: InteractionDeps): Router {
 
   async function pendingOf(ctx: Context): Promise<PendingInteraction> {
     const pending = await engine.details(ctx.req, ctx.res);
-    
+    if (pending.uid !== ctx.params.uid) throw stale();
     return pending;
   }
 

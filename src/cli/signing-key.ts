@@ -1,0 +1,28 @@
+/** `latchkey signing-key …` */
+import { type Command, Option } from 'commander';
+import { OPERATOR } from '../domain/audit.ts';
+import type { Deps } from './deps.ts';
+import { table, wire } from './output.ts';
+
+interface RotateOptions {
+  alg?: 'ES256' | 'RS256' | 'EdDSA';
+  now?: boolean;
+}
+
+export function addSigningKeyCommands(program: Command, { output, withSession }: Deps): void {
+  const signingKey = program.command('signing-key').description('keys that tokens are signed with');
+  signingKey
+    .command('rotate')
+    .description('publish new keys; they sign a while later, and the old ones stay valid for what they signed')
+    .addOption(new Option('--alg <alg>', 'only for this algorithm').choices(['ES256', 'RS256', 'EdDSA']))
+    .option('--now', 'sign with the new key at once (the old one leaked)')
+    .action(async (options: RotateOptions) => {
+      const made = await withSession(async ({ domain: { signingKeys } }) => {
+        // In a database no server has used yet: a key that signs later would keep the server from making one for now.
+        await signingKeys.ensure();
+        return signingKeys.rotate(options, OPERATOR);
+      });
+      const rows = made.map(({ kid, alg, signsFrom }) => [alg, kid, signsFrom]);
+      output.print(made.map(wire), table(['ALG', 'KID', 'SIGNS FROM'], rows));
+    });
+}

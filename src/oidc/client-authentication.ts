@@ -1,0 +1,22 @@
+/** Two refusals of the token endpoint in the words of RFC 6749 §5.2, where the engine says `invalid_request`. */
+import { errors } from 'oidc-provider';
+import type { Step } from './internals.ts';
+
+/** Before the engine authenticates the client: no authentication included at all is `invalid_client`. */
+export const requireAuthentication: Step = async (ctx, next) => {
+  const { client_id, client_assertion } = ctx.oidc.params as Record<string, unknown>;
+  if (ctx.headers.authorization === undefined && !client_id && client_assertion === undefined) {
+    // RFC 9110 §15.5.2: a 401 names a scheme; the engine does so only when one was tried.
+    ctx.set('WWW-Authenticate', `Basic realm="${ctx.oidc.provider.issuer}"`);
+    throw new errors.InvalidClientAuth('no client authentication mechanism provided');
+  }
+  await next();
+};
+
+/** A grant that exists but is not for this client is `unauthorized_client`. */
+export const checkGrantType: Step = async (ctx, next) => {
+  if (!ctx.oidc.client!.grantTypeAllowed(String(ctx.oidc.params!.grant_type))) {
+    throw new errors.UnauthorizedClient('requested grant type is not allowed for this client');
+  }
+  await next();
+};
