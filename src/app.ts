@@ -13,6 +13,7 @@ import { createManagement } from './http/management/index.ts';
 import { accessLog } from './http/middleware/access-log.ts';
 import { requireDatabase } from './http/middleware/availability.ts';
 import { createCsrf } from './http/middleware/csrf.ts';
+import { createDraining } from './http/middleware/draining.ts';
 import { handleErrors } from './http/middleware/errors.ts';
 import { requireHost } from './http/middleware/host.ts';
 import { requestInfo, requestInfoOf } from './http/middleware/request-info.ts';
@@ -28,7 +29,7 @@ export interface App {
   domain: Domain;
   /** Connects, creates missing keys, starts the housekeeping. */
   start(): Promise<void>;
-  /** Makes `/readyz` answer 503, so that no new request is sent here. */
+  /** Makes `/readyz` answer 503 and ends connections after their answers, so that no new request is sent here. */
   drain(): void;
   /** Writes what is buffered and lets go of the database; the pool itself is the caller's. */
   close(): Promise<void>;
@@ -47,7 +48,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
   const onError = (error: unknown) => logger.error({ err: error }, 'background failure');
   const domain = createDomain({ db, secrets, lifetimes: config.lifetimes, onError, onAvailability });
   const { notifications, sealing } = domain;
-  let draining = false;
+  const draining = createDraining();
 
   function onAvailability(available: boolean): void {
     if (available) logger.info('database connected');
@@ -88,6 +89,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     await engine.handle(ctx.req, ctx.res);
   };
   koa
+    .use(draining.middleware)
     .use(requestInfo())
     .use(accessLog(logger))
     .use(securityHeaders({ https: issuer.startsWith('https:') }))
@@ -98,7 +100,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
           logger.error({ err: error, requestId: requestInfoOf(ctx.req).requestId, path: ctx.path }, 'request failed'),
       }),
     )
-    .use(health({ available: isAvailable, draining: () => draining }))
+    .use(health({ available: isAvailable, draining: () => draining.active }))
     .use(requireHost(issuer))
     .use(mount(assets.routes))
     .use(management.metadata)
@@ -117,7 +119,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
       await notifications.start();
     },
     drain() {
-      draining = true;
+      draining.start();
     },
     async close() {
       engine.close();

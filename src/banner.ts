@@ -1,5 +1,5 @@
 /** What the process tells the person who started it: where it listens, what to do first, which variables there are. */
-import { type Config, describeVariables } from './config.ts';
+import { type Config, variablesHelp } from './config.ts';
 
 export interface BannerOptions {
   config: Pick<Config, 'issuer' | 'databaseUrl' | 'dataDir'>;
@@ -28,15 +28,9 @@ ${first}
 }
 
 export function help(): string {
-  const variables = describeVariables();
-  const width = Math.max(...variables.map((one) => one.name.length));
-  const lines = variables.map(({ name, default: preset, description }) => {
-    return `  ${name.padEnd(width)}  ${description}${preset === '' ? '' : ` (default ${preset})`}`;
-  });
   return `Latchkey, an OAuth2 authorization server. Usage: npm start [-- --help]
 
 Everything is set by environment variables. A secret may also come from the file its _FILE variable names.
 
-${lines.join('\n')}
-`;
+${variablesHelp()}`;
 }

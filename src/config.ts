@@ -239,13 +239,25 @@ export function readConfig(env: Record<string, string | undefined> = process.env
   };
 }
 
-/** The variables as lines of help: name, default, meaning. */
+/** The variables: name, default, meaning. */
 export function describeVariables(): { name: string; default: string; description: string }[] {
   return Object.entries(VARIABLES as Record<string, Variable>).map(([name, variable]) => ({
     name: variable.secret ? `${name}, ${name}_FILE` : name,
     default: variable.default ?? '',
     description: variable.description,
   }));
+}
+
+/** The variables as lines of help, in two columns. */
+export function variablesHelp(): string {
+  const variables = describeVariables();
+  const width = Math.max(...variables.map(({ name }) => name.length));
+  return variables
+    .map(
+      ({ name, default: preset, description }) =>
+        `  ${name.padEnd(width)}  ${description}${preset && ` (default ${preset})`}\n`,
+    )
+    .join('');
 }
 
 function readVariable(

@@ -12,7 +12,8 @@ export function integrationCommands(issuer: string, team: string): IntegrationCo
   return {
     app: `npx latchkey app create --name 'My app' \\
   --base-url http://localhost:8080 \\
-  --redirect-uri http://localhost:8080/callback`,
+  --redirect-uri http://localhost:8080/callback \\
+  --scopes 'openid profile email offline_access providers:read'`,
     service: `npx latchkey client create --name 'My service' ${inTeam} \\
   --scopes providers:read
 

@@ -53,8 +53,14 @@ function payloadAdapter(model: string, { db, sealing, reuseGrace }: AdapterOptio
         payload: sealing.seal(Buffer.from(JSON.stringify(payload)), `${model} ${digest.toString('hex')}`),
         expiresIn,
       };
-      if (model !== 'ReplayDetection') return payloads.upsertOidcPayload(db, row);
-      if (!(await payloads.insertOidcPayloadOnce(db, row))) throw replayed();
+      if (model === 'ReplayDetection') {
+        if (!(await payloads.insertOidcPayloadOnce(db, row))) throw replayed();
+      } else if (model === 'Interaction' && payload.result !== undefined) {
+        // An answer that comes after the interaction has ended must not bring it back.
+        if (!(await payloads.updateOidcPayload(db, row))) throw interactionGone();
+      } else {
+        await payloads.upsertOidcPayload(db, row);
+      }
     },
     async find(id) {
       const digest = digestOf(id);
@@ -73,7 +79,7 @@ function payloadAdapter(model: string, { db, sealing, reuseGrace }: AdapterOptio
     async destroy(id) {
       const deleted = await payloads.deleteOidcPayload(db, model, digestOf(id));
       // Two parallel returns from one login or consent: the one that finds the interaction gone must not go on.
-      if (!deleted && model === 'Interaction') throw new errors.SessionNotFound('interaction session not found');
+      if (!deleted && model === 'Interaction') throw interactionGone();
     },
     async revokeByGrantId(grantId) {
       await payloads.deleteOidcPayloadsOfGrant(db, model, grantId);
@@ -110,6 +116,10 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 function digestOf(id: string): Buffer {
   return createHash('sha256').update(id).digest();
+}
+
+function interactionGone(): Error {
+  return new errors.SessionNotFound('interaction session not found');
 }
 
 function alreadyUsed(model: string): Error {

@@ -26,27 +26,34 @@ type Details = Awaited<ReturnType<Provider['interactionDetails']>>;
 
 /** @param provider gives the current provider (it is rebuilt when signing keys change) */
 export function createInteractions(provider: () => Provider, defaultResource: string) {
-  /** @throws AppError `failed_precondition` when this browser has no such interaction (any more) */
+  const loaded = new WeakMap<IncomingMessage, Details>();
+
+  /**
+   * Reads it once for a request: the engine asks the database twice for every look.
+   * @throws AppError `failed_precondition` when this browser has no such interaction (any more)
+   */
   async function load(req: IncomingMessage, res: ServerResponse): Promise<Details> {
+    const known = loaded.get(req);
+    if (known !== undefined) return known;
     try {
-      return await provider().interactionDetails(req, res);
+      const details = await provider().interactionDetails(req, res);
+      loaded.set(req, details);
+      return details;
     } catch (cause) {
       if (!(cause instanceof errors.SessionNotFound)) throw unwrap(cause);
-      throw new AppError(
-        'failed_precondition',
-        'This page has expired or belongs to another browser. Go back to the app and start again.',
-        { cause },
-      );
+      throw gone(cause);
     }
   }
 
-  /** An answer counts once: what was answered already is on its way back to the engine. */
-  async function answer(req: IncomingMessage, res: ServerResponse, result: object): Promise<string> {
+  /** Leaves the answer for the engine, as its own `interactionResult` does, and gives the address to continue at. */
+  async function answer(interaction: Details, result: NonNullable<Details['result']>): Promise<string> {
+    interaction.result = 'error' in result ? result : { ...interaction.lastSubmission, ...result };
     try {
-      return await provider().interactionResult(req, res, result as never, { mergeWithLastSubmission: true });
+      await interaction.save(interaction.exp - Math.floor(Date.now() / 1000));
     } catch (cause) {
-      throw unwrap(cause);
+      throw cause instanceof errors.SessionNotFound ? gone(cause) : unwrap(cause);
     }
+    return interaction.returnTo;
   }
 
   return {
@@ -79,8 +86,7 @@ export function createInteractions(provider: () => Provider, defaultResource: st
       res: ServerResponse,
       { accountId, remember }: { accountId: string; remember: boolean },
     ) {
-      await load(req, res);
-      return answer(req, res, { login: { accountId, remember, amr: ['pwd'] } });
+      return answer(await load(req, res), { login: { accountId, remember, amr: ['pwd'] } });
     },
 
     /** Grants the requested scopes in one team. `scopes` must be among the requested ones. */
@@ -89,14 +95,17 @@ export function createInteractions(provider: () => Provider, defaultResource: st
       res: ServerResponse,
       { teamId, scopes }: { teamId: string; scopes: string[] },
     ) {
-      const { params, session, result } = await load(req, res);
-      if (session === undefined)
+      const interaction = await load(req, res);
+      const { params, session, result } = interaction;
+      if (session === undefined) {
         throw new AppError(
           'failed_precondition',
           'You are not logged in any more. Go back to the app and start again.',
         );
-      if (result?.consent !== undefined)
+      }
+      if (result?.consent !== undefined) {
         throw new AppError('failed_precondition', 'This request was answered already. Go back to the app.');
+      }
       const requested = new Set(scopesOf(params));
       const granted = scopes.filter((scope) => requested.has(scope));
       const { Grant } = provider();
@@ -109,7 +118,7 @@ export function createInteractions(provider: () => Provider, defaultResource: st
       grant.addOIDCScope(granted.filter(isIdentityScope).join(' '));
       grant.addResourceScope(defaultResource, granted.join(' '));
       try {
-        return await answer(req, res, { consent: { grantId: await grant.save() } });
+        return await answer(interaction, { consent: { grantId: await grant.save() } });
       } catch (cause) {
         throw unwrap(cause);
       }
@@ -121,8 +130,7 @@ export function createInteractions(provider: () => Provider, defaultResource: st
       res: ServerResponse,
       { error, description }: { error: 'access_denied'; description: string },
     ) {
-      await load(req, res);
-      return answer(req, res, { error, error_description: description });
+      return answer(await load(req, res), { error, error_description: description });
     },
 
     /** The same request again, asking for a login first. */
@@ -139,6 +147,14 @@ export function createInteractions(provider: () => Provider, defaultResource: st
 
 function scopesOf(params: Record<string, unknown>): string[] {
   return typeof params.scope === 'string' && params.scope !== '' ? params.scope.split(' ') : [];
+}
+
+function gone(cause: unknown): AppError {
+  return new AppError(
+    'failed_precondition',
+    'This page has expired or belongs to another browser. Go back to the app and start again.',
+    { cause },
+  );
 }
 
 /** Storage failures come back through the engine in its own words; here they are ours again. */

@@ -47,7 +47,8 @@ export function createIntrospectStep(options: IntrospectionOptions): Step {
   return async (ctx, next) => {
     const token = String(ctx.oidc.params!.token);
     // RFC 7662 §2.1: whoever found a token must not be able to try it here, and a client_id is no secret.
-    if (ctx.oidc.client!.clientAuthMethod === 'none') throw new errors.InvalidClientAuth('a public client has no proof');
+    if (ctx.oidc.client!.clientAuthMethod === 'none')
+      throw new errors.InvalidClientAuth('a public client has no proof');
     try {
       if (isJwt(token)) ctx.body = await introspectJwt(options, ctx.oidc.client!, token);
       else if (/^lk[pt]_/.test(token)) ctx.body = await introspectApiKey(options, ctx.oidc.client!, token);

@@ -38,6 +38,16 @@ export async function upsertOidcPayload(db: Queryable, row: NewOidcPayload): Pro
   );
 }
 
+/** Overwrites what is there; false when nothing is (any more). */
+export async function updateOidcPayload(db: Queryable, row: NewOidcPayload): Promise<boolean> {
+  const { count } = await db.query(
+    `UPDATE oidc_payloads SET uid = $3, grant_id = $4, user_id = $5, payload = $6, expires_at = now() + $7 * interval '1 second'
+     WHERE model = $1 AND id = $2`,
+    values(row),
+  );
+  return count === 1;
+}
+
 /** Inserts, or answers false when the row is there already and still counts. */
 export async function insertOidcPayloadOnce(db: Queryable, row: NewOidcPayload): Promise<boolean> {
   const { count } = await db.query(
