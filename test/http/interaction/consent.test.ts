@@ -9,6 +9,7 @@ import {
   createPkce,
   createTestApp,
   logIn,
+  PASSWORD,
   redeemCode,
 } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
@@ -182,13 +183,16 @@ describe('row 34: an interaction', () => {
     expect(await grantCount()).toBe(before);
   });
 
-  test('cannot be finished by its last step first, nor by an empty form', async () => {
+  test('cannot be finished by its last step first, nor taken a step back, nor by an empty form', async () => {
     const browser = createBrowser();
     const start = await browser.get(authorizationUrl(server, app.clientId, createPkce()));
     const login = await browser.follow(start, server.origin);
     const { fields } = formOn(login, '/login');
     const early = await browser.post(`${login.url}/consent`, { ...fields, team_id: person.teamId });
     expect([early.status, early.location]).toEqual([400, undefined]);
+    const late = await open({ prompt: 'consent' });
+    const again = { ...formOn(late.page, '/consent').fields, email: person.email, password: PASSWORD };
+    expect((await late.browser.post(`${late.page.url}/login`, again)).status).toBe(400);
     const empty = await browser.post(`${login.url}/consent`, '');
     expect([empty.status, empty.location]).toEqual([403, undefined]);
   });

@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { MIGRATIONS } from '../../src/storage/migrations/index.ts';
+import { migrate, requireCurrentSchema } from '../../src/storage/migrator.ts';
+import { type Database, openDatabase } from '../../src/storage/pool.ts';
+import { createEmptyDatabase } from '../support/empty-database.ts';
+import type { TestDatabase } from '../support/postgres.ts';
+
+let database: TestDatabase;
+let db: Database;
+
+beforeEach(async () => {
+  database = await createEmptyDatabase();
+  db = openDatabase({ connectionString: database.connectionString });
+});
+
+afterEach(async () => {
+  await db.close();
+  await database.drop();
+});
+
+/** Everything there is: tables, columns, constraints, indexes, triggers. */
+async function schema(): Promise<string[]> {
+  const { rows } = await db.query<{ line: string }>(
+    `SELECT format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default) AS line
+       FROM information_schema.columns WHERE table_schema = 'public'
+     UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+     UNION ALL SELECT pg_get_constraintdef(oid) || ' on ' || conrelid::regclass FROM pg_constraint WHERE conrelid <> 0
+       AND connamespace = 'public'::regnamespace
+     UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1`,
+  );
+  return rows.map(({ line }) => line);
+}
+
+const names = MIGRATIONS.map(({ name }) => name);
+
+describe('migrate', () => {
+  test('brings an empty database up, says what it did, and has nothing to do the second time', async () => {
+    expect(await migrate(db)).toEqual(names);
+    const before = await schema();
+    expect(before.length).toBeGreaterThan(100);
+    expect(await migrate(db)).toEqual([]);
+    expect(await schema()).toEqual(before);
+    await expect(requireCurrentSchema(db)).resolves.toBeUndefined();
+  });
+
+  test('row F11: of many at once one works, and the others wait for it', async () => {
+    const others = Array.from({ length: 5 }, () =>
+      openDatabase({ connectionString: database.connectionString, max: 1 }),
+    );
+    const applied = await Promise.all(others.map((one) => migrate(one)));
+    await Promise.all(others.map((one) => one.close()));
+    expect(applied.sort((a, b) => b.length - a.length)).toEqual([names, [], [], [], []]);
+  });
+
+  test('continues where an older build stopped, and comes to the same schema', async () => {
+    expect(await migrate(db, MIGRATIONS.slice(0, 3))).toEqual(names.slice(0, 3));
+    await expect(requireCurrentSchema(db)).rejects.toMatchObject({
+      kind: 'failed_precondition',
+      message: expect.stringContaining('latchkey migrate'),
+    });
+    expect(await migrate(db)).toEqual(names.slice(3));
+    const continued = await schema();
+    await db.query('DROP SCHEMA public CASCADE');
+    await db.query('CREATE SCHEMA public');
+    await migrate(db);
+    expect(await schema()).toEqual(continued);
+  });
+
+  test('a migration that fails leaves nothing behind', async () => {
+    await migrate(db);
+    const broken = {
+      number: names.length + 1,
+      name: 'broken',
+      sql: 'CREATE TABLE half (id int); SELECT no_such_function()',
+    };
+    await expect(migrate(db, [...MIGRATIONS, broken])).rejects.toMatchObject({ kind: 'internal' });
+    expect((await db.query("SELECT to_regclass('half') AS half")).rows).toEqual([{ half: null }]);
+    expect(await migrate(db)).toEqual([]);
+  });
+
+  test('refuses a database that a newer build migrated, and does not touch it', async () => {
+    const newer = { number: names.length + 1, name: 'newer', sql: 'CREATE TABLE from_the_future (id int)' };
+    await migrate(db, [...MIGRATIONS, newer]);
+    const before = await schema();
+    const refusal = {
+      kind: 'failed_precondition',
+      message: expect.stringContaining(`migrated by a newer Latchkey (migration ${newer.number})`),
+    };
+    await expect(migrate(db)).rejects.toMatchObject(refusal);
+    await expect(requireCurrentSchema(db)).rejects.toMatchObject(refusal);
+    expect(await schema()).toEqual(before);
+  });
+
+  test('says that an empty database is behind', async () => {
+    await expect(requireCurrentSchema(db)).rejects.toMatchObject({ kind: 'failed_precondition' });
+  });
+});
+
+test('migrations are numbered in order, and their names start with their number', () => {
+  expect(MIGRATIONS.map(({ number }) => number)).toEqual(MIGRATIONS.map((_, index) => index + 1));
+  for (const { number, name } of MIGRATIONS)
+    expect(name).toMatch(new RegExp(`^${String(number).padStart(4, '0')}-[a-z-]+$`));
+});
