@@ -1,5 +1,5 @@
 /** What clients sign: assertions that authenticate them (RFC 7523 §3) and DPoP proofs (RFC 9449 §4.2). */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 
 export interface ClientKey {
@@ -12,9 +12,23 @@ export interface ClientKey {
 }
 
 export async function createClientKey(alg = 'ES256'): Promise<ClientKey> {
-  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
+  const { privateKey, publicKey } = alg in RSA ? rsaKeyPair(RSA[alg]!) : await generateKeyPair(alg, EXTRACTABLE);
   const [kid, publicJwk] = [randomUUID(), await exportJWK(publicKey)];
   return { alg, kid, privateKey, publicJwk, jwks: { keys: [{ ...publicJwk, kid, alg, use: 'sig' }] } };
+}
+
+const EXTRACTABLE = { extractable: true };
+const RSA: Record<string, string> = { RS256: 'RSASSA-PKCS1-v1_5', PS256: 'RSA-PSS' };
+// Slow to make, and both algorithms can have the same.
+let rsa: { privateKey: KeyObject; publicKey: KeyObject } | undefined;
+
+function rsaKeyPair(name: string): { privateKey: CryptoKey; publicKey: CryptoKey } {
+  rsa ??= generateKeyPairSync('rsa', { modulusLength: 2_048 });
+  const algorithm = { name, hash: 'SHA-256' };
+  return {
+    privateKey: rsa.privateKey.toCryptoKey(algorithm, true, ['sign']),
+    publicKey: rsa.publicKey.toCryptoKey(algorithm, true, ['verify']),
+  };
 }
 
 /** The two form fields of private_key_jwt. A claim changed to undefined is left out. */
