@@ -22,6 +22,9 @@ export const ROUTES = {
 
 export const CLIENT_AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const;
 
+/** RFC 9864 calls EdDSA by its curve; libraries use either name. */
+export const CLIENT_AUTH_SIGNING_ALGS = ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'] as const;
+
 /** How the server's pages are drawn; the http room provides them. */
 export interface EnginePages {
   renderEngineError(
@@ -67,8 +70,8 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
     enabledJWA: {
       // No symmetric algorithm anywhere: they would make a stored digest a usable key.
       idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'],
-      clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'],
-      dPoPSigningAlgValues: ['ES256', 'EdDSA', 'RS256', 'PS256'],
+      clientAuthSigningAlgValues: [...CLIENT_AUTH_SIGNING_ALGS],
+      dPoPSigningAlgValues: ['ES256', 'Ed25519', 'EdDSA', 'RS256', 'PS256'],
     },
     features: {
       devInteractions: { enabled: false },

@@ -2,9 +2,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { IDENTITY_SCOPES, PERMISSIONS } from '../domain/permissions.ts';
 import { JWKS_MAX_AGE } from '../domain/signing-keys.ts';
-import { CLIENT_AUTH_METHODS } from './configuration.ts';
-
-const CLIENT_AUTH_SIGNING_ALGS = ['RS256', 'PS256', 'ES256', 'EdDSA'];
+import { CLIENT_AUTH_METHODS, CLIENT_AUTH_SIGNING_ALGS } from './configuration.ts';
 
 /** A middleware around the engine's own. */
 export function completeDiscovery(issuer: string) {
@@ -32,6 +30,7 @@ export function completeDiscovery(issuer: string) {
     if (ctx.status === 503) ctx.set('Retry-After', '5');
     if (ctx.status === 404 && ctx.body === undefined) {
       ctx.status = 404;
+      ctx.set('Cache-Control', 'no-store');
       ctx.body = {
         error: 'not_found',
         error_description: 'There is no such endpoint. The discovery document lists them.',

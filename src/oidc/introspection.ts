@@ -113,6 +113,7 @@ async function introspectApiKey(options: IntrospectionOptions, caller: Client, t
     sub: key.kind === 'personal' ? key.userId : `team:${key.teamId}`,
     team_id: key.teamId,
     scope: [...key.scopes].join(' '),
+    iat: Math.floor(key.createdAt.getTime() / 1000),
     ...(key.expiresAt && { exp: Math.floor(key.expiresAt.getTime() / 1000) }),
   };
 }

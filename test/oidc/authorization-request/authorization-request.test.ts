@@ -3,7 +3,6 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
-import { OPERATOR } from '../../../src/domain/audit.ts';
 import { type Browser, createBrowser, formOn } from '../../support/browser.ts';
 import { later } from '../../support/clock.ts';
 import {
@@ -24,14 +23,12 @@ let person: Awaited<ReturnType<typeof createPerson>>;
 let app: Awaited<ReturnType<typeof createTestApp>>;
 /** Logged in, and the app has consent: a good request comes straight back with a code. */
 let browser: Browser;
-let first: Awaited<ReturnType<typeof authorize>>;
 
 beforeAll(async () => {
   server = await startTestServer();
   person = await createPerson(server);
   app = await createTestApp(server, { tokenEndpointAuthMethod: 'client_secret_post' });
-  first = await authorize(server, { ...person, clientId: app.clientId });
-  browser = first.browser;
+  ({ browser } = await authorize(server, { ...person, clientId: app.clientId }));
 });
 afterAll(() => server.close());
 
@@ -52,122 +49,19 @@ async function answerTo(changes: Changes = {}, clientId = app.clientId, using = 
   return Object.fromEntries(new URL(visit.location).searchParams);
 }
 
-async function expectErrorPage(visit: { status: number; location: string | undefined; text: string }) {
-  expect([visit.status, visit.location]).toEqual([400, undefined]);
-  expect(visit.text).toMatch(/^<!doctype html>/i);
-}
-
-describe('the app', () => {
-  test('row 11: an unknown, malformed, missing or disabled one gets an error page and no redirect', async () => {
-    const disabled = await createTestApp(server);
-    await server.domain.oauthApps.disable(disabled.id, OPERATOR);
-    for (const clientId of [
-      disabled.clientId,
-      'app_unknown',
-      `${app.clientId} `,
-      app.clientId.toUpperCase(),
-      app.id,
-      person.userId,
-      '',
-      '\u0000',
-      '__proto__',
-      'constructor',
-      "' OR 1=1 --",
-      'x'.repeat(4_000),
-    ]) {
-      await expectErrorPage(await ask({}, clientId));
-    }
-    await expectErrorPage(await ask({ client_id: undefined }));
-  });
-});
-
-describe('the redirect URI', () => {
-  test('row 12: only the registered one, character by character', async () => {
-    for (const uri of [
-      'https://app.example.com/callback/',
-      'https://app.example.com/Callback',
-      'https://APP.example.com/callback',
-      'HTTPS://app.example.com/callback',
-      'http://app.example.com/callback',
-      'https://app.example.com:443/callback',
-      'https://app.example.com:444/callback',
-      'https://app.example.com/x/../callback',
-      'https://app.example.com/%63allback',
-      'https://app.example.com/callback%2e',
-      'https://app.example.com//callback',
-      'https://app.example.com/callback?',
-      'https://app.example.com/callback?a=b',
-      'https://app.example.com/callback#',
-      'https://app.example.com/callback#fragment',
-      'https://user@app.example.com/callback',
-      'https://app.example.com@evil.example/callback',
-      'https://sub.app.example.com/callback',
-      'https://app.example.com.evil.example/callback',
-      'https://appaexample.com/callback',
-      'https://app.example.com./callback',
-      'https:\\\\app.example.com\\callback',
-      'https://аpp.example.com/callback', // a Cyrillic letter
-      '//app.example.com/callback',
-      '/callback',
-      ' https://app.example.com/callback',
-      'https://app.example.com/callback\t',
-      'https://app.example.com/callback\u0000',
-      'https://app.example.com/callback\r\nX: y',
-      'javascript:alert(1)//https://app.example.com/callback',
-    ]) {
-      const visit = await ask({ redirect_uri: uri });
-      expect([uri, visit.status, visit.location]).toEqual([uri, 400, undefined]);
-    }
-    expect(await answerTo()).toHaveProperty('code');
-  });
-
-  test('row 13: native apps may use any loopback port, on the registered loopback host only', async () => {
-    const native = await createTestApp(server, {
-      type: 'public',
-      redirectUris: ['http://127.0.0.1/cb', 'http://[::1]:1234/cb', 'com.example.app:/cb'],
-      postLogoutRedirectUris: [],
-    });
-    const web = await createTestApp(server, {
-      baseUrl: 'http://127.0.0.1:3999',
-      redirectUris: ['http://127.0.0.1:3999/cb'],
-      postLogoutRedirectUris: [],
-    });
-    const outcome = async (uri: string, clientId = native.clientId) => {
-      const visit = await ask({ redirect_uri: uri }, clientId);
-      return visit.location === undefined ? visit.status : new URL(visit.location).pathname.split('/')[1];
-    };
-    for (const uri of ['http://127.0.0.1:5555/cb', 'http://127.0.0.1/cb', 'http://[::1]:9/cb', 'com.example.app:/cb']) {
-      expect([uri, await outcome(uri)]).toEqual([uri, 'interaction']);
-    }
-    for (const uri of [
-      'http://localhost:5555/cb',
-      'http://127.0.0.2:5555/cb',
-      'http://127.1:5555/cb',
-      'http://2130706433:5555/cb',
-      'http://127.0.0.1.evil.example:5555/cb',
-      'http://127.0.0.1:5555@evil.example/cb',
-      'http://127.0.0.1:5555/cb/',
-      'http://127.0.0.1:5555/other',
-      'http://127.0.0.1:5555/cb?x=y',
-      'https://127.0.0.1:5555/cb',
-      'com.example.app:/other',
-      'com.example.evil:/cb',
-    ]) {
-      expect([uri, await outcome(uri)]).toEqual([uri, 400]);
-    }
-    expect(await outcome('http://127.0.0.1:3999/cb', web.clientId)).toBe('interaction');
-    expect(await outcome('http://127.0.0.1:5555/cb', web.clientId)).toBe(400);
-  });
-
-  test('row 14: is required, even when there is only one', async () => {
-    await expectErrorPage(await ask({ redirect_uri: undefined }));
-    await expectErrorPage(await ask({ redirect_uri: '' }));
-  });
-});
-
 describe('response_type and response_mode', () => {
   test('row 15: nothing but code, and never a token in an address', async () => {
-    for (const type of ['token', 'id_token', 'code id_token', 'code token', 'id_token token', 'none', 'Code', undefined, '']) {
+    for (const type of [
+      'token',
+      'id_token',
+      'code id_token',
+      'code token',
+      'id_token token',
+      'none',
+      'Code',
+      undefined,
+      '',
+    ]) {
       const visit = await ask({ response_type: type });
       const to = visit.location === undefined ? undefined : new URL(visit.location);
       expect(`${visit.location}`).not.toMatch(/access_token|id_token=|[?#&]code=/);
@@ -221,7 +115,16 @@ describe('PKCE', () => {
 
 describe('parameters', () => {
   test('rows 19, 20: state comes back as it was sent, with the issuer, on success and on error', async () => {
-    for (const state of ['\u0000', 'a\u0000b', '🗝️ שלום', '&=?#%25+ /\\"\'><script>', 'x'.repeat(2_048), '\r\nX: y', '[]', '__proto__']) {
+    for (const state of [
+      '\u0000',
+      'a\u0000b',
+      '🗝️ שלום',
+      '&=?#%25+ /\\"\'><script>',
+      'x'.repeat(2_048),
+      '\r\nX: y',
+      '[]',
+      '__proto__',
+    ]) {
       expect(await answerTo({ state })).toEqual({ state, iss: server.issuer, code: expect.any(String) });
       expect(await answerTo({ state, prompt: 'none' }, app.clientId, createBrowser())).toMatchObject({
         state,
@@ -291,7 +194,9 @@ describe('prompt and max_age', () => {
   test('row 26: prompt=none answers without a page', async () => {
     const other = await createTestApp(server);
     expect(await answerTo({ prompt: 'none' })).toHaveProperty('code');
-    expect(await answerTo({ prompt: 'none' }, app.clientId, createBrowser())).toMatchObject({ error: 'login_required' });
+    expect(await answerTo({ prompt: 'none' }, app.clientId, createBrowser())).toMatchObject({
+      error: 'login_required',
+    });
     expect(await answerTo({ prompt: 'none' }, other.clientId)).toMatchObject({ error: 'consent_required' });
     expect(await answerTo({ prompt: 'none login' })).toMatchObject({ error: 'invalid_request' });
   });
@@ -349,14 +254,14 @@ describe('the answer', () => {
 
   test('row 28: a code has 256 bits, is not cached, and ends after a minute', async () => {
     const codes = new Set<string>();
-    for (let round = 0; round < 40; round += 1) {
+    for (let round = 0; round < 20; round += 1) {
       const visit = await ask();
       expect(visit.headers.get('cache-control')).toBe('no-store');
       const code = new URL(visit.location!).searchParams.get('code')!;
       expect(code).toMatch(/^[\w-]{43}$/);
       codes.add(code);
     }
-    expect(codes.size).toBe(40);
+    expect(codes.size).toBe(20);
     const [code, other] = [...codes] as [string, string];
     const late = await later(61, () => redeemCode(server, app, code, pkce));
     expect([late.status, late.body.error]).toEqual([400, 'invalid_grant']);

@@ -1,7 +1,7 @@
 /** Every word of the discovery document (RFC 8414 §2, OpenID Connect Discovery 1.0 §3). What is not here is not offered. */
 import { PERMISSIONS } from '../../../src/domain/permissions.ts';
 
-const SIGNING_ALGS = ['RS256', 'PS256', 'ES256', 'EdDSA'];
+const SIGNING_ALGS = ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'];
 
 export function goldenMetadata(issuer: string) {
   return {
@@ -37,7 +37,7 @@ export function goldenMetadata(issuer: string) {
     request_uri_parameter_supported: false,
     authorization_response_iss_parameter_supported: true,
     id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
-    dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256', 'PS256'],
+    dpop_signing_alg_values_supported: ['ES256', 'Ed25519', 'EdDSA', 'RS256', 'PS256'],
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     token_endpoint_auth_signing_alg_values_supported: SIGNING_ALGS,
     introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],

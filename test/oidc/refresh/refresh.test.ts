@@ -67,7 +67,9 @@ describe('rotation', () => {
     const first = await connect();
     const { body: second } = await refresh(server, app, first.refresh_token);
     await pastTheGrace();
-    expect(await refresh(server, { ...app, clientSecret: 'wrong' }, first.refresh_token)).toMatchObject({ status: 401 });
+    expect(await refresh(server, { ...app, clientSecret: 'wrong' }, first.refresh_token)).toMatchObject({
+      status: 401,
+    });
     expect((await introspect(server, app, second.access_token)).body.active).toBe(true);
 
     expect(await refresh(server, app, first.refresh_token)).toMatchObject(INVALID_GRANT);
@@ -137,7 +139,7 @@ describe('what it is bound to', () => {
 });
 
 describe('what ends it', () => {
-  const dead = async (to: TokenClient, tokens: Record<string, any>) => {
+  const dead = async (to: TokenClient, tokens: Awaited<ReturnType<typeof connect>>) => {
     const answer = await refresh(server, to, tokens.refresh_token);
     expect([400, 401]).toContain(answer.status);
     expect(answer.body.error).toMatch(/^invalid_(grant|client)$/);
@@ -176,9 +178,9 @@ describe('what ends it', () => {
       expect(await dead(app, tokens)).toBe(400);
       expect((await introspect(server, app, tokens.access_token)).body).toEqual({ active: false });
       const headers = { authorization: `Bearer ${tokens.access_token}` };
-      expect(await soon(async () => (await fetch(`${server.origin}/api/v1/providers`, { headers })).status === 401)).toBe(
-        true,
-      );
+      expect(
+        await soon(async () => (await fetch(`${server.origin}/api/v1/providers`, { headers })).status === 401),
+      ).toBe(true);
     }
   });
 
