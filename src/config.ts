@@ -51,7 +51,7 @@ const VARIABLES = {
     description: 'The port to listen on',
     schema: z
       .string()
-      .regex(/^[0-9]{1,5}$/)
+      .regex(/^[0-9]{1,5}$/, 'must be a port number, 0 to 65535')
       .transform(Number)
       .refine((port) => port <= 65_535, 'must be a port number, 0 to 65535'),
   },
@@ -109,7 +109,14 @@ const VARIABLES = {
     description: 'How access tokens are signed: ES256, RS256 or EdDSA',
     schema: z.enum(['ES256', 'RS256', 'EdDSA'], 'must be ES256, RS256 or EdDSA'),
   },
-  ACCESS_TOKEN_TTL: { default: '600', description: 'Life of an access token, seconds', schema: seconds },
+  ACCESS_TOKEN_TTL: {
+    default: '600',
+    description: 'Life of an access token, seconds, at most a day',
+    schema: seconds.refine(
+      (value) => value <= 86_400,
+      'must be at most 86400 seconds (a day): what was ended is remembered that long',
+    ),
+  },
   ID_TOKEN_TTL: { default: '3600', description: 'Life of an ID token, seconds', schema: seconds },
   AUTHORIZATION_CODE_TTL: { default: '60', description: 'Life of an authorization code, seconds', schema: seconds },
   REFRESH_TOKEN_TTL: { default: '2592000', description: 'Life of an unused refresh token, seconds', schema: seconds },
@@ -266,12 +273,19 @@ function readVariable(
   env: Record<string, string | undefined>,
   problems: FieldViolation[],
 ): unknown {
-  const raw = readRaw(name, variable, env, problems) ?? variable.default?.replace('$PORT', env.PORT || '3000');
+  const raw = readRaw(name, variable, env, problems) ?? presetOf(variable, env);
   if (raw === undefined) return undefined;
   const result = variable.schema.safeParse(raw);
   if (result.success) return result.data;
   problems.push({ field: name, description: result.error.issues[0]?.message ?? 'is not valid' });
   return undefined;
+}
+
+/** The default issuer follows the port; a bad port is a problem of its own, and not the issuer's too. */
+function presetOf({ default: preset }: Variable, env: Record<string, string | undefined>): string | undefined {
+  if (!preset?.includes('$PORT')) return preset;
+  const port = VARIABLES.PORT.schema.safeParse(env.PORT || VARIABLES.PORT.default);
+  return new URL(preset.replace('$PORT', port.success ? String(port.data) : VARIABLES.PORT.default)).origin;
 }
 
 function readRaw(

@@ -4,7 +4,8 @@ import type { Queryable } from '../storage/pool.ts';
 import { insertRevokedToken, listRevokedTokens } from '../storage/revoked-tokens.ts';
 
 export interface RevokedTokens {
-  isRevoked(jti: string): boolean;
+  /** Whether this token was ended, or the consent it was issued under. */
+  isRevoked(token: { jti?: unknown; grant_id?: unknown }): boolean;
   /** @param expiresAt when the token would have expired by itself. Returns false when it was ended already. */
   revoke(db: Queryable, jti: string, expiresAt: Date): Promise<boolean>;
 }
@@ -32,7 +33,8 @@ export function createRevokedTokens({
 
   notifications.on('revoked_tokens', (jti) => (jti === undefined ? read() : add(jti)));
   return {
-    isRevoked: (jti) => revoked.has(jti),
+    isRevoked: ({ jti, grant_id }) =>
+      revoked.has(String(jti)) || (grant_id !== undefined && revoked.has(`grant:${grant_id}`)),
     async revoke(on, jti, expiresAt) {
       const added = await insertRevokedToken(on, jti, expiresAt);
       add(jti);

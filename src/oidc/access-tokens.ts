@@ -40,7 +40,7 @@ export function createVerifyAccessToken(issuer: string, keys: KeySet, revokedTok
         algorithms: ['ES256', 'RS256', 'EdDSA'],
         requiredClaims: ['sub', 'aud', 'client_id', 'jti', 'iat', 'exp'],
       });
-      return revokedTokens.isRevoked(payload.jti) ? undefined : payload;
+      return revokedTokens.isRevoked(payload) ? undefined : payload;
     } catch (error) {
       if (error instanceof AppError) throw error;
       return undefined;

@@ -6,16 +6,20 @@
 import type { JSONWebKeySet } from 'jose';
 import type { Context, Middleware } from 'koa';
 import type { ApiKeys } from '../../domain/api-keys.ts';
+import type { Audit } from '../../domain/audit.ts';
 import type { Authority } from '../../domain/authority.ts';
 import type { Registrations } from '../../domain/registrations.ts';
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
+import { requestInfoOf } from '../middleware/request-info.ts';
+import { actorOf } from './actor.ts';
 
 export interface AuthenticationOptions {
   issuer: string;
   audience: string;
   publishedKeys: () => JSONWebKeySet;
-  isRevoked: (jti: string) => boolean;
+  isRevoked: (token: { jti?: unknown; grant_id?: unknown }) => boolean;
   apiKeys: Pick<ApiKeys, 'verify'>;
+  audit: Pick<Audit, 'note'>;
   authority: Pick<Authority, 'permissionsIn' | 'isMember' | 'teamExists'>;
   registrations: Registrations;
   scopesSupported: string[];
@@ -32,9 +36,10 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
       audience,
       jwks: options.publishedKeys,
       onError: options.onError,
-      // Ended before its time: the token itself, or whoever it was issued to or for.
-      async isRevoked({ jti, sub, client_id, team_id }) {
-        if (options.isRevoked(String(jti))) return true;
+      // Ended before its time: the token itself, its consent, or whoever it was issued to or for.
+      async isRevoked(claims) {
+        if (options.isRevoked(claims)) return true;
+        const { sub, client_id, team_id } = claims;
         const bearer = { subject: String(sub), clientId: String(client_id), teamId: String(team_id) };
         return (await rightsBehind(options, bearer)) === undefined;
       },
@@ -52,7 +57,12 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
         };
       },
     },
-    { renderFailure },
+    {
+      renderFailure(ctx, failure) {
+        noteRefusal(options.audit, ctx, failure);
+        renderFailure(ctx, failure);
+      },
+    },
   );
 
   async function narrow(ctx: Context, next: () => Promise<void>): Promise<void> {
@@ -81,6 +91,19 @@ async function rightsBehind(
   }
   if (!(await authority.isMember(subject, teamId))) return undefined;
   return authority.permissionsIn(subject, teamId);
+}
+
+/** A credential that opens nothing, and a right that is lacking. Coming without any credential is neither. */
+function noteRefusal(audit: Pick<Audit, 'note'>, ctx: Context, { status, reason }: Failure): void {
+  if (status === 503 || ctx.get('authorization') === '') return;
+  const principal = ctx.state.principal as Principal | undefined;
+  audit.note({
+    action: 'api_request.refused',
+    outcome: 'refused',
+    actor: principal ? actorOf(ctx) : { kind: 'anonymous', id: '', ...requestInfoOf(ctx.req) },
+    teamId: principal?.teamId,
+    details: { method: ctx.method, status, reason },
+  });
 }
 
 function renderFailure(ctx: Context, failure: Failure): void {

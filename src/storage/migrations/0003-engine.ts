@@ -31,12 +31,23 @@ CREATE TABLE signing_keys (
   expires_at timestamptz
 );
 
--- JWT access tokens ended before their time, each kept until it would have expired anyway.
+-- JWT access tokens ended before their time: one by its jti, all of a consent by 'grant:' and its id. Each is kept until
+-- what it ends would have expired anyway.
 CREATE TABLE revoked_tokens (
   jti text PRIMARY KEY,
   expires_at timestamptz NOT NULL,
   revoked_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX revoked_tokens__expires_at ON revoked_tokens (expires_at);
+
+-- A consent ends in many ways (disconnect, reuse, app or user deleted, membership ended); each of them deletes its row.
+CREATE FUNCTION latchkey_end_tokens_of_grant() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  -- No access token lives longer than a day (ACCESS_TOKEN_TTL).
+  INSERT INTO revoked_tokens (jti, expires_at) VALUES ('grant:' || OLD.id, now() + interval '1 day') ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER end_tokens AFTER DELETE ON grants FOR EACH ROW WHEN (OLD.expires_at > now())
+  EXECUTE FUNCTION latchkey_end_tokens_of_grant();
 `,
 };

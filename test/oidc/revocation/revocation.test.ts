@@ -14,6 +14,7 @@ import {
   type TokenClient,
 } from '../../support/flows.ts';
 import { inParallel } from '../../support/parallel.ts';
+import { send } from '../../support/request.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 
 let server: TestServer;
@@ -128,4 +129,27 @@ test('the audit trail says which token ended, once, and not what it was', async 
   const events = (await server.auditEvents()).filter(({ action }) => action === 'token.revoked').slice(before);
   expect(events).toHaveLength(1);
   expect(JSON.stringify(events)).not.toContain(token);
+});
+
+test('row 81: ending a consent ends its access tokens at the management API too, also after a restart', async () => {
+  const tokens = await connect();
+  const neighbour = await connect();
+  expect(await statusAt('/api/v1/providers', tokens.access_token)).toBe(200);
+  expect(await revoke(app, tokens.refresh_token)).toMatchObject(DONE);
+  for (let tries = 0; tries < 100 && (await statusAt('/api/v1/providers', tokens.access_token)) === 200; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(await statusAt('/api/v1/providers', tokens.access_token)).toBe(401);
+  expect(await statusAt('/api/v1/providers', neighbour.access_token)).toBe(200);
+
+  const { connectionString, secret, issuer } = server;
+  const again = await startTestServer({ connectionString, secret, issuer });
+  const { host } = new URL(issuer);
+  const port = Number(new URL(again.origin).port);
+  const ask = async (token: string) => {
+    return (await send(port, { path: '/api/v1/providers', host, headers: { authorization: `Bearer ${token}` } }))
+      .status;
+  };
+  expect([await ask(tokens.access_token), await ask(neighbour.access_token)]).toEqual([401, 200]);
+  await again.close();
 });
