@@ -10,7 +10,7 @@ import { health } from './http/health.ts';
 import { createHomeRoutes } from './http/home.ts';
 import { createEnginePages, createInteractionRoutes } from './http/interaction/index.ts';
 import { createManagement } from './http/management/index.ts';
-import { accessLog } from './http/middleware/access-log.ts';
+import { accessLog, loggedPath } from './http/middleware/access-log.ts';
 import { requireDatabase } from './http/middleware/availability.ts';
 import { createCsrf } from './http/middleware/csrf.ts';
 import { createDraining } from './http/middleware/draining.ts';
@@ -97,7 +97,10 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
       handleErrors({
         renderPage: (ctx, page) => pages.renderError(ctx, page),
         onError: (error, ctx: Context) =>
-          logger.error({ err: error, requestId: requestInfoOf(ctx.req).requestId, path: ctx.path }, 'request failed'),
+          logger.error(
+            { err: error, requestId: requestInfoOf(ctx.req).requestId, path: loggedPath(ctx.path) },
+            'request failed',
+          ),
       }),
     )
     .use(health({ available: isAvailable, draining: () => draining.active }))

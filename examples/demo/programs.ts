@@ -86,8 +86,8 @@ async function stop(child: ChildProcess): Promise<void> {
 
 /** What a program needs to run, and no more: the demo must not end up in the database that DATABASE_URL names. */
 function inherited() {
-  const { PATH, HOME, TMPDIR } = process.env;
-  return { PATH, HOME, TMPDIR };
+  const { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE };
 }
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {

@@ -115,10 +115,16 @@ function toRecord({ action, outcome = 'success', actor, teamId, target, details 
     targetId: clean(target?.id ?? ''),
     requestId: clean(actor.requestId ?? ''),
     ip: clean(actor.ip ?? ''),
-    details: Object.fromEntries(
-      Object.entries(details).map(([name, value]) => [name, typeof value === 'string' ? clean(value) : value]),
-    ),
+    details: cleanDeep(details) as Record<string, unknown>,
   };
+}
+
+/** One text that cannot be stored would hold up every event behind it. */
+function cleanDeep(value: unknown): unknown {
+  if (typeof value === 'string') return clean(value);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  if (Array.isArray(value)) return value.map(cleanDeep);
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [clean(name), cleanDeep(one)]));
 }
 
 /** What callers send may hold NUL and lone surrogates, which PostgreSQL refuses, and be any length. */

@@ -36,11 +36,11 @@ export function createSealing(secrets: readonly string[]): Sealing {
       const entry = keys.find(({ id }) => id.equals(sealed.subarray(0, ID)));
       if (entry === undefined)
         throw new AppError('internal', 'Stored data was sealed with a SECRET this server does not have.');
-      const decipher = createDecipheriv('aes-256-gcm', entry.key, sealed.subarray(ID, ID + IV)).setAAD(
-        Buffer.from(context),
-      );
-      decipher.setAuthTag(sealed.subarray(-TAG));
       try {
+        const decipher = createDecipheriv('aes-256-gcm', entry.key, sealed.subarray(ID, ID + IV), {
+          authTagLength: TAG,
+        });
+        decipher.setAAD(Buffer.from(context)).setAuthTag(sealed.subarray(ID + IV).subarray(-TAG));
         return Buffer.concat([decipher.update(sealed.subarray(ID + IV, -TAG)), decipher.final()]);
       } catch (cause) {
         throw new AppError('internal', 'Stored data was changed or does not belong where it was found.', { cause });

@@ -27,6 +27,11 @@ export function isMissingReference(error: unknown): boolean {
   return error instanceof AppError && sqlState(error.cause) === '23503';
 }
 
+/** Whether the database did not answer, or not in time. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.kind === 'unavailable';
+}
+
 /** Maps any failure of the driver; an AppError passes through unchanged. */
 export function databaseError(error: unknown): AppError {
   if (error instanceof AppError) return error;

@@ -65,6 +65,7 @@ export function createNotifications({ db, onError, onAvailability }: Notificatio
       }
       polling = true;
     }
+    if (closed) return next.end();
     client = next;
     try {
       // What was sent while nobody listened is lost.
@@ -74,6 +75,8 @@ export function createNotifications({ db, onError, onAvailability }: Notificatio
       await next.end().catch(() => {});
       throw error;
     }
+    // Lost again meanwhile: then the next attempt is on its way.
+    if (client !== next) return;
     setAvailable(true);
     schedule(HEARTBEAT_MS);
   }

@@ -3,7 +3,7 @@
  * it decides nothing and knows neither HTTP nor the engine. This file owns the one connection pool.
  */
 import pg from 'pg';
-import { databaseError } from './errors.ts';
+import { databaseError, isUnavailable } from './errors.ts';
 
 /** Anything a statement can be sent to: the pool, or a transaction. */
 export interface Queryable {
@@ -47,8 +47,13 @@ const TIMEOUTS = {
 export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptions): Database {
   const settings = { ...TIMEOUTS, ...connection, application_name: 'latchkey' };
   const pool = new pg.Pool({ ...settings, max, idleTimeoutMillis: 30_000 });
-  // Without a listener a lost idle connection would end the process.
-  pool.on('error', (error) => onError?.(error));
+  // Without listeners a lost connection would end the process, an idle one as well as one between two statements of a
+  // transaction; of the latter the next statement tells.
+  let closing = false;
+  pool.on('error', (error) => {
+    if (!closing) onError?.(error);
+  });
+  pool.on('connect', (client) => void client.on('error', () => {}));
   return {
     query: (text, values) => run(pool, text, values),
     async transaction(work) {
@@ -61,21 +66,29 @@ export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptio
         await run(client, 'COMMIT');
         return result;
       } catch (error) {
-        await client.query('ROLLBACK').catch(() => {
-          broken = true;
-        });
+        // A connection that did not answer once is given up: a ROLLBACK on it would wait just as long.
+        broken = isUnavailable(error);
+        if (!broken) {
+          await run(client, 'ROLLBACK').catch(() => {
+            broken = true;
+          });
+        }
         throw error;
       } finally {
         client.release(broken);
       }
     },
     async connect() {
-      const client = new pg.Client({ ...settings, query_timeout: 5_000 });
+      // Sooner than in the pool: on this one the process notices that the database is away.
+      const client = new pg.Client({ ...settings, query_timeout: 2_000 });
       client.on('error', (error) => onError?.(error));
       await client.connect().catch((error: unknown) => Promise.reject(databaseError(error)));
       return client;
     },
-    close: () => pool.end(),
+    close() {
+      closing = true;
+      return pool.end();
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import { describeVariables } from '../../src/config.ts';
 import { OPERATOR } from '../../src/domain/audit.ts';
 import { createDomain, type Domain } from '../../src/domain/index.ts';
 import { openEmbeddedPostgres } from '../../src/storage/embedded/index.ts';
-import { openDatabase } from '../../src/storage/pool.ts';
+import { type Database, openDatabase } from '../../src/storage/pool.ts';
 import { createBrowser, formOn } from '../support/browser.ts';
 import { soon } from '../support/credentials.ts';
 import { authorize, createPerson, createTestApp, introspect, PASSWORD, redeemCode, refresh } from '../support/flows.ts';
@@ -47,8 +47,8 @@ describe('with the embedded database', () => {
 
     const { port } = first;
     const server = { origin: first.origin } as TestServer;
-    const made = await withDomain(dataDir, async (domain) => {
-      const onDisk = { ...server, domain } as unknown as TestServer;
+    const made = await withDomain(dataDir, async (domain, db) => {
+      const onDisk = { ...server, domain, db } as unknown as TestServer;
       const person = await createPerson(onDisk);
       const app = await createTestApp(onDisk, { tokenEndpointAuthMethod: 'client_secret_post' });
       const { text } = await domain.apiKeys.createPersonal({ ...person, name: 'Kept' }, OPERATOR);
@@ -172,14 +172,14 @@ async function setUp(server: Process): Promise<void> {
 }
 
 /** The domain beside the running server, as the command line opens it. */
-async function withDomain<T>(dataDir: string, work: (domain: Domain) => Promise<T>): Promise<T> {
+async function withDomain<T>(dataDir: string, work: (domain: Domain, db: Database) => Promise<T>): Promise<T> {
   const store = await openEmbeddedPostgres({ dataDir, role: 'command' });
   const db = openDatabase({ connectionString: store.connectionString });
   const secret = (await readFile(path.join(dataDir, 'secret'), 'utf8')).trim();
   const lifetimes = { accessToken: 600, idToken: 3600 };
   const domain = createDomain({ db, secrets: [secret], lifetimes, onError: (error) => console.error(error) });
   try {
-    return await work(domain);
+    return await work(domain, db);
   } finally {
     await domain.close();
     await db.close();

@@ -50,7 +50,7 @@ describe('two instances on one database', () => {
       onError: (error) => console.error(error),
     });
     await domain.notifications.start();
-    server = { domain, origin: issuer } as unknown as TestServer;
+    server = { domain, db, origin: issuer } as unknown as TestServer;
   }, 60_000);
 
   afterAll(async () => {

@@ -66,7 +66,7 @@ export async function killRemaining(): Promise<void> {
 export async function spawnMain({ env = {}, port, args = [] }: ProcessOptions = {}): Promise<Process> {
   const chosen = port ?? (await freePort());
   const child = spawn(process.execPath, ['src/main.ts', ...args], {
-    env: { PATH: process.env.PATH, PORT: String(chosen), ...env },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, PORT: String(chosen), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [out, err] = [collect(child.stdout), collect(child.stderr)];

@@ -13,8 +13,8 @@ const LIMIT = 64 * 1024;
 export async function readJson<Schema extends z.ZodType>(ctx: Context, schema: Schema): Promise<z.output<Schema>> {
   if (ctx.is('application/json') === false)
     throw new AppError('invalid_argument', 'Send the body as content-type: application/json.');
-  const text = await getRawBody(ctx.req, { limit: LIMIT, length: ctx.request.length ?? null, encoding: 'utf8' });
-  const result = schema.safeParse(parse(text));
+  const bytes = await getRawBody(ctx.req, { limit: LIMIT, length: ctx.request.length ?? null });
+  const result = schema.safeParse(parse(bytes));
   if (result.success) return result.data;
   const fields = result.error.issues.flatMap(violations);
   throw new AppError('invalid_argument', fields.map((one) => `${one.field}: ${one.description}`).join('; '), {
@@ -22,9 +22,10 @@ export async function readJson<Schema extends z.ZodType>(ctx: Context, schema: S
   });
 }
 
-function parse(text: string): unknown {
+function parse(bytes: Buffer): unknown {
   try {
-    return JSON.parse(text, (name, value: unknown) => {
+    // RFC 8259 §8.1: UTF-8; what is not is refused, not repaired.
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), (name, value: unknown) => {
       if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) {
         throw invalidField(name, 'has characters that cannot be stored (NUL or half a surrogate pair)');
       }

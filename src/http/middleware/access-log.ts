@@ -10,7 +10,7 @@ export function accessLog(logger: Logger): Middleware {
       const { requestId, ip } = requestInfoOf(ctx.req);
       const ms = Math.round((performance.now() - start) * 10) / 10;
       logger.info(
-        { requestId, ip, method: ctx.method, path: pathOf(ctx.path), status: ctx.res.statusCode, ms },
+        { requestId, ip, method: ctx.method, path: loggedPath(ctx.path), status: ctx.res.statusCode, ms },
         'request',
       );
     });
@@ -18,7 +18,10 @@ export function accessLog(logger: Logger): Middleware {
   };
 }
 
-/** An interaction's id opens it together with the browser's cookie; half a secret does not belong in a log either. */
-function pathOf(path: string): string {
+/**
+ * A path as it may be written down: an interaction's id opens it together with the browser's cookie, and half a secret
+ * does not belong in a log either.
+ */
+export function loggedPath(path: string): string {
   return path.replace(/^(\/interaction\/|\/oauth2\/authorize\/)[^/]{8,}/, '$1…').slice(0, 200);
 }
