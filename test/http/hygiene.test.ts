@@ -176,7 +176,7 @@ describe('row 121: JSON', () => {
       `Robert'); DROP TABLE providers;--`,
       '<img src=x onerror=alert(1)>',
       '__proto__',
-      '%s%n${7*7}',
+      '%s%n{{7*7}}<%= 7*7 %>',
     ]) {
       const made = await post(JSON.stringify({ name, custom_template: name }));
       expect(made.body.value).toMatchObject({ name, custom_template: name });
