@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import { parseArgs } from 'node:util';
 import pino, { type Logger } from 'pino';
-import { type App, createApp } from './app.ts';
+import type { App } from './app.ts';
 import { banner, help } from './banner.ts';
 import { type Config, readConfig } from './config.ts';
 import { AppError } from './errors.ts';
@@ -57,6 +57,8 @@ async function start(config: Config, logger: Logger): Promise<Running> {
   let app: App | undefined;
   try {
     for (const name of await migrate(db)) logger.info({ migration: name }, 'migrated');
+    // Loaded here, so that --help and a wrong setting are answered at once.
+    const { createApp } = await import('./app.ts');
     app = createApp({ config, secrets: await instanceSecrets(config), db, logger });
     await app.start();
     const setup = await prepareSetup(app, config);

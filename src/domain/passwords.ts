@@ -33,15 +33,21 @@ export interface PasswordsOptions {
   atOnce?: number;
   /** Most waiting for their turn (default 100). */
   waiting?: number;
+  /** What a new hash costs. What a kept one costs is in it. */
+  cost?: argon2id.Argon2idCost;
 }
 
-export function createPasswords({ atOnce = AT_ONCE, waiting = MOST_WAITING }: PasswordsOptions = {}): Passwords {
+export function createPasswords({
+  atOnce = AT_ONCE,
+  waiting = MOST_WAITING,
+  cost = COST,
+}: PasswordsOptions = {}): Passwords {
   const inTurn = createTurns(atOnce, waiting);
-  const decoy = argon2id.decoy(COST);
+  const decoy = argon2id.decoy(cost);
   return {
     async hash(field, password) {
       const accepted = checkPassword(field, password);
-      return inTurn(() => argon2id.hash(accepted, COST));
+      return inTurn(() => argon2id.hash(accepted, cost));
     },
     async verify(kept, password) {
       const presented = normalise(password);

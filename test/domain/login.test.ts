@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createLogin, type LoginLimits } from '../../src/domain/login.ts';
+import { createPasswords } from '../../src/domain/passwords.ts';
 import type { User, UserInput } from '../../src/domain/users.ts';
 import { openPeople, type People, TESTER } from '../support/people.ts';
 
@@ -110,9 +111,16 @@ describe('row 103: one answer', () => {
   test('row 103: after the same work for each', async () => {
     const [user, disabled] = [await makeUser(), await makeUser()];
     await people.users.setEnabled(disabled.id, false, TESTER);
-    const login = createLogin({ ...people, limits: { ...FEW, perAccountAndNetwork: 1_000, perAccount: 1_000 } });
+    const passwords = createPasswords();
+    const costly = await passwords.hash('password', PASSWORD);
+    await people.db.query('UPDATE users SET password_hash = $1 WHERE id = ANY ($2)', [costly, [user.id, disabled.id]]);
+    const login = createLogin({
+      ...people,
+      passwords,
+      limits: { ...FEW, perAccountAndNetwork: 1_000, perAccount: 1_000 },
+    });
     const fastest = { [user.email]: Infinity, [disabled.email]: Infinity, 'unknown@example.com': Infinity };
-    for (let round = 0; round < 8; round += 1) {
+    for (let round = 0; round < 5; round += 1) {
       for (const email of Object.keys(fastest)) {
         const start = process.cpuUsage();
         await login.authenticate({ email, password: WRONG }, { ip: nextAddress() });

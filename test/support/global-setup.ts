@@ -3,6 +3,7 @@ import { access, constants, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openEmbeddedPostgres } from '../../src/storage/embedded/index.ts';
+import { generateTestKeys } from './signing-keys.ts';
 
 /** Stops the test run's PostgreSQL and deletes it. */
 export type StopTestCluster = () => Promise<void>;
@@ -32,6 +33,7 @@ export default async function globalSetup(): Promise<void> {
     await rm(dataDir, { recursive: true, force: true });
   };
   process.env.LATCHKEY_TEST_DATABASE = database.connectionString;
+  process.env.LATCHKEY_TEST_KEYS = generateTestKeys();
   globalThis.stopTestCluster = stop;
   for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
     process.once(signal, () => void stop().finally(() => process.exit(code)));

@@ -31,7 +31,8 @@ export async function openPeople() {
   const notifications = createNotifications({ db });
   await notifications.start();
   const audit = createAudit({ db });
-  const passwords = createPasswords();
+  // Real ones would be most of the time; what they cost is tested where it matters.
+  const passwords = createPasswords({ cost: { memoryKib: 64, passes: 1, lanes: 1 } });
   const memberships = createMemberships({ db, audit });
   const users = createUsers({ db, audit, passwords, memberships });
   const teams = createTeams({ db, audit });

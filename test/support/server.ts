@@ -9,6 +9,7 @@ import { readConfig } from '../../src/config.ts';
 import { migrate } from '../../src/storage/migrator.ts';
 import { openDatabase } from '../../src/storage/pool.ts';
 import { createTestDatabase } from './postgres.ts';
+import { insertTestKeys } from './signing-keys.ts';
 
 export interface TestServerOptions {
   /** Environment variables on top of the defaults. */
@@ -32,11 +33,12 @@ export async function startTestServer({ env = {}, issuer, connectionString, secr
   const origin = `http://localhost:${port}`;
   const instanceSecret = secret ?? randomBytes(32).toString('base64url');
   const config = readConfig({ ISSUER: issuer ?? origin, PORT: String(port), SECRET: instanceSecret, ...env });
-  const db = openDatabase({ connectionString: database.connectionString, max: 10 });
+  const db = openDatabase({ connectionString: database.connectionString, max: 5 });
   await migrate(db);
   const log: string[] = [];
   const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) });
   const app = createApp({ config, secrets: [instanceSecret], db, logger });
+  if (connectionString === undefined) await insertTestKeys(db, app.domain.sealing);
   await app.start();
   server.on('request', app.callback);
   return {

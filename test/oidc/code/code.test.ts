@@ -61,8 +61,8 @@ test('row 40: a code sent again later ends everything it gave', async () => {
   expect(await refresh(server, app, tokens.refresh_token)).toMatchObject(INVALID_GRANT);
 });
 
-test('row 41: of 20 parallel redemptions exactly one succeeds, ten times over', async () => {
-  for (let round = 0; round < 10; round += 1) {
+test('row 41: of 20 parallel redemptions exactly one succeeds, four times over', async () => {
+  for (let round = 0; round < 4; round += 1) {
     const { code, pkce } = await newCode();
     const answers = await inParallel(20, () => redeemCode(server, app, code, pkce));
     expect(countStatuses(answers)).toEqual({ 200: 1, 400: 19 });
