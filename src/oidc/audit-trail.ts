@@ -29,6 +29,7 @@ export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf):
     action: string,
     details: Record<string, unknown>,
     outcome: 'success' | 'refused' = 'success',
+    who: Partial<Actor> = {},
   ) => {
     const { Account, Grant, ClientCredentials } = ctx.oidc.entities;
     const account = Account?.accountId ?? ctx.oidc.session?.accountId;
@@ -36,7 +37,7 @@ export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf):
     audit.note({
       action,
       outcome,
-      actor: actorOf(ctx),
+      actor: { ...actorOf(ctx), ...who },
       teamId: team,
       ...(account && { target: { kind: 'user', id: account } }),
       details,
@@ -45,12 +46,11 @@ export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf):
   const refused = (action: string) => (ctx: KoaContextWithOIDC, error: Failure) => {
     const { grant_type, client_id } = (ctx.oidc.params ?? {}) as Record<string, unknown>;
     const reason = error.error_detail ?? error.error_description;
-    note(
-      ctx,
-      action,
-      { error: error.error ?? error.message, reason, grant_type: text(grant_type), client_id: text(client_id) },
-      'refused',
-    );
+    const code = error.error ?? error.message;
+    // Whoever failed to prove to be a client is nobody; which one was claimed is a detail.
+    const claimed = text(client_id) ?? ctx.oidc.client?.clientId;
+    const details = { error: code, reason, grant_type: text(grant_type), client_id: claimed };
+    note(ctx, action, details, 'refused', code === 'invalid_client' ? { kind: 'anonymous', id: '' } : {});
   };
 
   provider.on('grant.success', (ctx) => {

@@ -55,7 +55,7 @@ export interface Engine {
   /** Answers one request; the caller has checked its Host. */
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
   interactions: ReturnType<typeof createInteractions>;
-  /** The public keys tokens of this server can be verified with, now. */
+  /** The public keys tokens of this server can be verified with, now; the same object until they change. */
   publishedKeys(): { keys: JWK[] };
   close(): void;
 }
@@ -66,15 +66,16 @@ const LONGEST_WAIT_MS = 24 * 3600 * 1000;
 /** The engine builds itself when `notifications` first connects: its keys are in the database. */
 export function createEngine(options: EngineOptions): Engine {
   const { config, notifications, signingKeys, onError } = options;
-  let keys: KeySet = { signing: [], published: [], changesAt: undefined };
+  let published: { keys: JWK[] } = { keys: [] };
   let provider: Provider;
   let handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
   let timer: NodeJS.Timeout | undefined;
 
   // The engine cannot swap keys, but building it takes a millisecond: a change of keys is a new provider.
   async function rebuild(): Promise<void> {
-    keys = await signingKeys.current();
+    const keys = await signingKeys.current();
     if (keys.signing.length === 0) return;
+    published = { keys: keys.published };
     provider = createProvider(options, keys);
     handle = provider.callback() as unknown as typeof handle;
     clearTimeout(timer);
@@ -97,7 +98,7 @@ export function createEngine(options: EngineOptions): Engine {
       await handle(req, res);
     },
     interactions: createInteractions(() => provider, options.defaultResource),
-    publishedKeys: () => ({ keys: keys.published }),
+    publishedKeys: () => published,
     close: () => clearTimeout(timer),
   };
 }

@@ -206,7 +206,9 @@ describe('row 119: what machines do', () => {
     secrets.push(issued.answer.body.access_token);
     expectOne(issued.events, { action: 'token.issued', outcome: 'success', team_id: person.teamId, ...ours });
     const wrong = await trailOf(token({ ...grant, client_secret: 'wrong-secret-that-was-tried' }));
-    expectOne(wrong.events, { action: 'token.refused', outcome: 'refused' });
+    const nobody = { actor_kind: 'anonymous', actor_id: '' };
+    expectOne(wrong.events, { action: 'token.refused', outcome: 'refused', ...nobody });
+    expect(wrong.events[0]!.details).toMatchObject({ error: 'invalid_client', client_id: client.clientId });
     const scope = await trailOf(token({ ...grant, scope: 'teams:write' }));
     expectOne(scope.events, { action: 'token.refused', outcome: 'refused', ...ours });
   });
