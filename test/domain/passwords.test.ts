@@ -63,7 +63,7 @@ test('row 103: without a kept password the answer is no, after as much work', as
   // Processor time, the least of several: what else runs on the machine can only add.
   const ratio = Math.min(...unknown) / Math.min(...known);
   expect(ratio).toBeGreaterThan(0.6);
-  expect(ratio).toBeLessThan(1.7);
+  expect(ratio).toBeLessThan(2.5);
 });
 
 test('not even the empty password matches nobody', async () => {

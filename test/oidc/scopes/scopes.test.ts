@@ -85,7 +85,7 @@ describe('what an app or client may not have', () => {
         clientCredentials(server, client, { scope }),
         postForm(`${server.origin}/oauth2/par`, { response_type: 'code', scope, ...credentials(app) }),
       ]);
-      expect(performance.now() - started).toBeLessThan(1_000);
+      expect(performance.now() - started).toBeLessThan(5_000);
       expect([200, 400, 413]).toContain(token.status);
       expect([400, 413]).toContain(pushed.status);
       expect(token.body.scope ?? '').toMatch(/^(providers:read)?$/);
