@@ -11,7 +11,7 @@ let home: string;
 let demo: Demo;
 
 beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'latchkey-demo-'));
+  home = await mkdtemp(join(process.env.LATCHKEY_TEST_HOME ?? tmpdir(), 'latchkey-demo-'));
   await chmod(home, 0o711); // as root the embedded database runs as another user
   demo = await start();
 }, 30_000);

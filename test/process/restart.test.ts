@@ -24,7 +24,10 @@ describe('with the embedded database', () => {
   let dataDir: string;
 
   beforeAll(async () => {
-    dataDir = path.join(await mkdtemp(path.join(tmpdir(), 'latchkey-restart-')), 'data');
+    dataDir = path.join(
+      await mkdtemp(path.join(process.env.LATCHKEY_TEST_HOME ?? tmpdir(), 'latchkey-restart-')),
+      'data',
+    );
   });
 
   afterAll(async () => {

@@ -33,6 +33,8 @@ export default async function globalSetup(): Promise<void> {
     await rm(dataDir, { recursive: true, force: true });
   };
   process.env.LATCHKEY_TEST_DATABASE = database.connectionString;
+  // Where tests that bring their own database put it.
+  process.env.LATCHKEY_TEST_HOME = home;
   process.env.LATCHKEY_TEST_KEYS = generateTestKeys();
   globalThis.stopTestCluster = stop;
   for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
