@@ -1,33 +1,48 @@
 /** Brings the schema up: numbered, up-only, each in its own transaction, one process at a time. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import { MIGRATIONS, type Migration } from './migrations/index.ts';
 import type { Database, Queryable } from './pool.ts';
 
 // Any constant will do as long as nobody else uses it in the same database.
 const LOCK = 7_264_001;
+const RETRY_MS = 100;
+const LONGEST_WAIT_MS = 5 * 60_000;
 
 /**
  * Applies what is missing and returns the names applied. Many instances may call it at once: one works, the others
  * wait for it and find nothing left to do.
- * @throws AppError `failed_precondition` when the database was migrated by a newer Latchkey.
+ * @throws AppError `failed_precondition` when the database was migrated by a newer Latchkey; `unavailable` when another
+ *   instance has not finished after five minutes
  */
 export async function migrate(db: Database, migrations: readonly Migration[] = MIGRATIONS): Promise<string[]> {
-  return db.transaction(async (tx) => {
-    await tx.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
-    await tx.query(
-      'CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
-    );
-    const applied = await appliedNumbers(tx);
-    refuseNewer(applied, migrations);
-    const names: string[] = [];
-    for (const migration of migrations) {
-      if (applied.includes(migration.number)) continue;
-      await tx.query(migration.sql);
-      await tx.query('INSERT INTO migrations (number, name) VALUES ($1, $2)', [migration.number, migration.name]);
-      names.push(migration.name);
-    }
-    return names;
-  });
+  const deadline = Date.now() + LONGEST_WAIT_MS;
+  for (;;) {
+    const applied = await db.transaction((tx) => applyIfFree(tx, migrations));
+    if (applied !== undefined) return applied;
+    if (Date.now() > deadline)
+      throw new AppError('unavailable', 'Another instance is still migrating the database. Try again later.');
+    await sleep(RETRY_MS);
+  }
+}
+
+/** Undefined when another instance is at it. Asked for and not waited for: a wait would end at the statement timeout. */
+async function applyIfFree(tx: Queryable, migrations: readonly Migration[]): Promise<string[] | undefined> {
+  const lock = await tx.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS locked', [LOCK]);
+  if (!lock.rows[0]?.locked) return undefined;
+  await tx.query(
+    'CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
+  );
+  const applied = await appliedNumbers(tx);
+  refuseNewer(applied, migrations);
+  const names: string[] = [];
+  for (const migration of migrations) {
+    if (applied.includes(migration.number)) continue;
+    await tx.query(migration.sql);
+    await tx.query('INSERT INTO migrations (number, name) VALUES ($1, $2)', [migration.number, migration.name]);
+    names.push(migration.name);
+  }
+  return names;
 }
 
 /**

@@ -52,6 +52,25 @@ describe('migrate', () => {
     expect(applied.sort((a, b) => b.length - a.length)).toEqual([names, [], [], [], []]);
   });
 
+  test('row F11: as long as another one is at it nothing is done, and no statement waits', async () => {
+    const other = openDatabase({ connectionString: database.connectionString, max: 1 });
+    let done = false;
+    const { migrating, waited } = await other.transaction(async (tx) => {
+      await tx.query('SELECT pg_advisory_xact_lock(7264001)');
+      const migrating = migrate(db).finally(() => {
+        done = true;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const { rows } = await tx.query(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+      );
+      return { migrating, waited: [done, rows.length] };
+    });
+    expect(waited).toEqual([false, 0]);
+    expect(await migrating).toEqual(names);
+    await other.close();
+  });
+
   test('continues where an older build stopped, and comes to the same schema', async () => {
     expect(await migrate(db, MIGRATIONS.slice(0, 3))).toEqual(names.slice(0, 3));
     await expect(requireCurrentSchema(db)).rejects.toMatchObject({
