@@ -50,12 +50,21 @@ export function isPermission(word: string): word is Permission {
   return Object.hasOwn(PERMISSIONS, word);
 }
 
+export function isIdentityScope(word: string): word is keyof typeof IDENTITY_SCOPES {
+  return Object.hasOwn(IDENTITY_SCOPES, word);
+}
+
 export function isScope(word: string): boolean {
-  return isPermission(word) || Object.hasOwn(IDENTITY_SCOPES, word);
+  return isPermission(word) || isIdentityScope(word);
+}
+
+/** The scopes a user with these permissions can let somebody act with: identity scopes need no permission. */
+export function scopesWithin(scopes: readonly string[], permissions: ReadonlySet<string>): string[] {
+  return scopes.filter((scope) => !isPermission(scope) || permissions.has(scope));
 }
 
 /** What a scope lets an app do, in a sentence for people. */
 export function describeScope(scope: string): string {
   if (isPermission(scope)) return PERMISSIONS[scope];
-  return Object.hasOwn(IDENTITY_SCOPES, scope) ? IDENTITY_SCOPES[scope as keyof typeof IDENTITY_SCOPES] : scope;
+  return isIdentityScope(scope) ? IDENTITY_SCOPES[scope] : scope;
 }

@@ -12,7 +12,6 @@ export interface Throttle {
   giveBack(key: string): void;
   /** The tries counted in the present window. */
   count(key: string): number;
-  forget(key: string): void;
 }
 
 /**
@@ -39,7 +38,6 @@ export function createThrottle({ windowMs, max = 20_000 }: { windowMs: number; m
       if (counter?.tries === 0) counters.delete(key);
     },
     count: (key) => counters.get(key)?.tries ?? 0,
-    forget: (key) => void counters.delete(key),
   };
 }
 

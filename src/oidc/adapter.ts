@@ -3,9 +3,10 @@
  * The engine reads, checks and then writes, and ignores what a write answers: single use is therefore enforced here,
  * by statements of which exactly one succeeds, on any number of instances.
  */
-import { createHash } from 'node:crypto';
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
+import { isUuid } from '../domain/names.ts';
 import type { Sealing } from '../domain/sealing.ts';
+import { digestOf } from '../domain/secret-text.ts';
 import { isMissingReference } from '../storage/errors.ts';
 import { deleteGrant, findGrant, upsertGrant } from '../storage/grants.ts';
 import * as payloads from '../storage/oidc-payloads.ts';
@@ -95,7 +96,7 @@ function grantAdapter({ db }: AdapterOptions): Adapter {
       await upsertGrant(db, { id, userId: accountId, teamId, clientId, payload: { ...payload } }, expiresIn);
     },
     async find(id) {
-      const grant = UUID.test(id) ? await findGrant(db, id) : undefined;
+      const grant = isUuid(id) ? await findGrant(db, id) : undefined;
       return grant && ({ ...grant.payload, teamId: grant.teamId } as GrantPayload);
     },
     async findByUid() {
@@ -110,12 +111,6 @@ function grantAdapter({ db }: AdapterOptions): Adapter {
     },
     async revokeByGrantId() {},
   };
-}
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-function digestOf(id: string): Buffer {
-  return createHash('sha256').update(id).digest();
 }
 
 function interactionGone(): Error {

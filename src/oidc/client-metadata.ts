@@ -1,16 +1,15 @@
 /** Our OAuth2 Apps and Clients as the client metadata the engine knows (RFC 7591 §2), and their secrets' comparison. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type Provider from 'oidc-provider';
 import type { Client, ClientMetadata } from 'oidc-provider';
-import { IDENTITY_SCOPES } from '../domain/permissions.ts';
+import { usesSecret } from '../domain/client-authentication.ts';
 import type { Registration, Registrations } from '../domain/registrations.ts';
+import { digestOf } from '../domain/secret-text.ts';
 import { engineError } from './errors.ts';
 
 // The engine wants a secret for clients that authenticate with one. Nobody knows this one: should our comparison ever
 // be bypassed, no secret matches.
 const UNKNOWABLE_SECRET = randomBytes(32).toString('base64url');
-
-const SECRET_METHODS = new Set(['client_secret_basic', 'client_secret_post']);
 
 const registrationOf = new WeakMap<Client, Registration>();
 
@@ -53,7 +52,7 @@ export function useRegistrations(provider: Provider, { registrations, onSecretUs
   };
 
   provider.Client.prototype.compareClientSecret = function compareClientSecret(this: Client, actual: string): boolean {
-    const digest = createHash('sha256').update(actual).digest();
+    const digest = digestOf(actual);
     let matched: string | undefined;
     // All are compared, so that the time taken does not tell which one matched.
     for (const secret of registrationFor(this).secrets) {
@@ -71,7 +70,7 @@ function toMetadata(registration: Registration): ClientMetadata {
     client_id: record.clientId,
     client_name: record.name,
     token_endpoint_auth_method: record.tokenEndpointAuthMethod as ClientMetadata['token_endpoint_auth_method'],
-    ...(SECRET_METHODS.has(record.tokenEndpointAuthMethod) && { client_secret: UNKNOWABLE_SECRET }),
+    ...(usesSecret(record.tokenEndpointAuthMethod) && { client_secret: UNKNOWABLE_SECRET }),
     ...(record.jwks && { jwks: record.jwks as ClientMetadata['jwks'] }),
   };
   if (registration.kind === 'client') {
@@ -100,8 +99,4 @@ export function allowsOrigin(client: Client, origin: string): boolean {
 /** Every scope `client` may ask for. */
 export function allowedScopes(client: Client): ReadonlySet<string> {
   return new Set(registrationFor(client).record.allowedScopes);
-}
-
-export function isIdentityScope(scope: string): boolean {
-  return Object.hasOwn(IDENTITY_SCOPES, scope);
 }

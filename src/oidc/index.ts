@@ -140,10 +140,6 @@ function createProvider(options: EngineOptions, keys: KeySet): Provider {
     introspect: createIntrospectStep({ ...options, issuer: config.issuer, verifyAccessToken }),
     revoke: createRevokeStep({ db, audit, actorOf, revokedTokens, verifyAccessToken }),
   });
-  provider.use((ctx, next) => {
-    ctx.state.requestId = options.requestInfo(ctx.req).requestId;
-    return next();
-  });
   provider.use(completeDiscovery(config.issuer));
   trailEvents(provider, audit, actorOf);
   provider.on('grant.success', (ctx) => {

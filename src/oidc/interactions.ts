@@ -5,8 +5,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Provider from 'oidc-provider';
 import { errors } from 'oidc-provider';
+import { isIdentityScope } from '../domain/permissions.ts';
 import { AppError } from '../errors.ts';
-import { isIdentityScope } from './client-metadata.ts';
 
 export interface PendingInteraction {
   uid: string;
@@ -40,8 +40,7 @@ export function createInteractions(provider: () => Provider, defaultResource: st
       loaded.set(req, details);
       return details;
     } catch (cause) {
-      if (!(cause instanceof errors.SessionNotFound)) throw unwrap(cause);
-      throw gone(cause);
+      throw unwrap(cause);
     }
   }
 
@@ -51,7 +50,7 @@ export function createInteractions(provider: () => Provider, defaultResource: st
     try {
       await interaction.save(interaction.exp - Math.floor(Date.now() / 1000));
     } catch (cause) {
-      throw cause instanceof errors.SessionNotFound ? gone(cause) : unwrap(cause);
+      throw unwrap(cause);
     }
     return interaction.returnTo;
   }
@@ -117,11 +116,8 @@ export function createInteractions(provider: () => Provider, defaultResource: st
       } as never);
       grant.addOIDCScope(granted.filter(isIdentityScope).join(' '));
       grant.addResourceScope(defaultResource, granted.join(' '));
-      try {
-        return await answer(interaction, { consent: { grantId: await grant.save() } });
-      } catch (cause) {
-        throw unwrap(cause);
-      }
+      const grantId = await grant.save().catch((cause: unknown) => Promise.reject(unwrap(cause)));
+      return answer(interaction, { consent: { grantId } });
     },
 
     /** The person said no: RFC 6749 §4.1.2.1 `access_denied`. */
@@ -149,21 +145,16 @@ function scopesOf(params: Record<string, unknown>): string[] {
   return typeof params.scope === 'string' && params.scope !== '' ? params.scope.split(' ') : [];
 }
 
-function gone(cause: unknown): AppError {
-  return new AppError(
-    'failed_precondition',
-    'This page has expired or belongs to another browser. Go back to the app and start again.',
-    { cause },
-  );
-}
-
-/** Storage failures come back through the engine in its own words; here they are ours again. */
-function unwrap(error: unknown): unknown {
-  return (error as { statusCode?: number })?.statusCode === 503
-    ? new AppError(
-        'unavailable',
-        (error as { error_description?: string }).error_description ?? 'Try again in a few seconds.',
-        { cause: error },
-      )
-    : error;
+/** What the engine throws in its own words (also for failures of storage) as ours. */
+function unwrap(cause: unknown): unknown {
+  if (cause instanceof errors.SessionNotFound) {
+    return new AppError(
+      'failed_precondition',
+      'This page has expired or belongs to another browser. Go back to the app and start again.',
+      { cause },
+    );
+  }
+  const { statusCode, error_description } = (cause ?? {}) as { statusCode?: number; error_description?: string };
+  if (statusCode !== 503) return cause;
+  return new AppError('unavailable', error_description ?? 'Try again in a few seconds.', { cause });
 }

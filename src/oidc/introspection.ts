@@ -5,7 +5,7 @@
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { ApiKeys } from '../domain/api-keys.ts';
 import type { Authority } from '../domain/authority.ts';
-import { isPermission, ROOT_TEAM_ID } from '../domain/permissions.ts';
+import { ROOT_TEAM_ID, scopesWithin } from '../domain/permissions.ts';
 import type { Registrations } from '../domain/registrations.ts';
 import { findGrant } from '../storage/grants.ts';
 import type { Queryable } from '../storage/pool.ts';
@@ -98,7 +98,7 @@ async function liveScopes(options: IntrospectionOptions, claims: AccessTokenClai
   const grant = await findGrant(options.db, claims.grant_id);
   if (grant === undefined) return undefined;
   const permissions = await options.authority.permissionsIn(grant.userId, grant.teamId);
-  return permissions && scopes.filter((scope) => !isPermission(scope) || permissions.has(scope));
+  return permissions && scopesWithin(scopes, permissions);
 }
 
 async function introspectApiKey(options: IntrospectionOptions, caller: Client, text: string): Promise<object> {

@@ -4,7 +4,7 @@
  */
 import { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
 import type { Authority } from '../domain/authority.ts';
-import { isPermission } from '../domain/permissions.ts';
+import { scopesWithin } from '../domain/permissions.ts';
 import type { GrantPayload } from './adapter.ts';
 import { allowedScopes, registrationFor } from './client-metadata.ts';
 import { engineError } from './errors.ts';
@@ -34,7 +34,7 @@ export function createResourceServers(options: ResourceServersOptions) {
     if (ctx.oidc.route !== 'token' || !grant?.teamId || !grant.accountId) return allowed;
     // A resource server sees only the token, so the token never says more than its user may do at this moment.
     const permissions = await authority.permissionsIn(grant.accountId, grant.teamId);
-    return allowed.filter((scope) => !isPermission(scope) || permissions?.has(scope));
+    return scopesWithin(allowed, permissions ?? new Set());
   }
 
   return {

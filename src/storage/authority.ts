@@ -1,16 +1,10 @@
 /** Who a user is and what the user's roles permit, read with one statement. */
 import type { Queryable } from './pool.ts';
+import type { UserRecord } from './users.ts';
 
-export interface UserAuthorityRecord {
-  id: string;
-  email: string;
-  name: string;
-  displayName: string;
-  givenName: string;
-  familyName: string;
-  enabled: boolean;
-  expiresAt: Date | null;
-  updatedAt: Date;
+type Person = Pick<UserRecord, 'id' | 'email' | 'name' | 'displayName' | 'givenName' | 'familyName' | 'updatedAt'>;
+
+export interface UserAuthorityRecord extends Person, Pick<UserRecord, 'enabled' | 'expiresAt'> {
   /** The teams the user is a member of, by name. */
   teams: TeamAuthorityRecord[];
 }

@@ -4,8 +4,9 @@ import { ACTIVE, createApiKeys, INACTIVE } from '../../src/domain/api-keys.ts';
 import { createLastUsed } from '../../src/domain/last-used.ts';
 import { createSecretText } from '../../src/domain/secret-text.ts';
 import type { Queryable } from '../../src/storage/pool.ts';
-import { type Credentials, openCredentials, soon } from '../support/credentials.ts';
+import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
+import { soon } from '../support/soon.ts';
 
 let all: Credentials;
 beforeAll(async () => {

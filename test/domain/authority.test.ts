@@ -2,21 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createAuthority } from '../../src/domain/authority.ts';
 import { PERMISSIONS, ROOT_TEAM_ID } from '../../src/domain/permissions.ts';
 import { openPeople, type People, TESTER } from '../support/people.ts';
+import { soon } from '../support/soon.ts';
 
 let people: People;
 beforeAll(async () => {
   people = await openPeople();
 });
 afterAll(() => people.close());
-
-/** Until `holds`, for at most two seconds: another instance's caches hear of a change a moment later. */
-async function soon(holds: () => Promise<boolean>): Promise<boolean> {
-  for (let round = 0; round < 200; round += 1) {
-    if (await holds()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  return false;
-}
 
 /** Waits for what was announced already, then asks, so that the answer is one the cache keeps. */
 async function warmly<T>(ask: () => Promise<T>): Promise<T> {

@@ -4,8 +4,8 @@ import { createCache } from '../../src/domain/cache.ts';
 import { createNotifications, type Notifications } from '../../src/storage/notifications.ts';
 import { type Database, openDatabase } from '../../src/storage/pool.ts';
 import { deleteSetting, findSetting, upsertSetting } from '../../src/storage/settings.ts';
-import { soon } from '../support/credentials.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { soon } from '../support/soon.ts';
 
 let database: TestDatabase;
 let db: Database;

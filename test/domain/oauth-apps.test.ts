@@ -2,8 +2,9 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OauthAppInput } from '../../src/domain/oauth-apps.ts';
 import { classify, digestOf } from '../../src/domain/secret-text.ts';
-import { type Credentials, openCredentials, soon } from '../support/credentials.ts';
+import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
+import { soon } from '../support/soon.ts';
 
 let all: Credentials;
 beforeAll(async () => {

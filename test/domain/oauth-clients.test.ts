@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OauthClientInput } from '../../src/domain/oauth-clients.ts';
 import { digestOf } from '../../src/domain/secret-text.ts';
-import { type Credentials, openCredentials, soon } from '../support/credentials.ts';
+import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
+import { soon } from '../support/soon.ts';
 
 let all: Credentials;
 let teamId: string;

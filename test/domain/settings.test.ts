@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createSettings } from '../../src/domain/settings.ts';
 import { openPeople, type People, TESTER } from '../support/people.ts';
+import { soon } from '../support/soon.ts';
 
 let people: People;
 beforeAll(async () => {
@@ -15,10 +16,7 @@ test('the server is on until it is switched off, which every instance sees and t
   expect(await otherInstance.get(NAME)).toBe(true);
   for (const value of [false, true]) {
     await settings.set(NAME, value, TESTER);
-    for (let round = 0; round < 200 && (await otherInstance.get(NAME)) !== value; round += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    expect(await otherInstance.get(NAME)).toBe(value);
+    expect(await soon(async () => (await otherInstance.get(NAME)) === value)).toBe(true);
   }
   expect(await people.events('setting.changed')).toMatchObject([
     { target_id: NAME, actor_id: 'test', details: { value: false } },

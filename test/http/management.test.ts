@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../src/domain/audit.ts';
 import { ROLE_IDS } from '../../src/domain/permissions.ts';
 import { createSecretText } from '../../src/domain/secret-text.ts';
-import { soon } from '../support/credentials.ts';
 import {
   authorize,
   clientCredentials,
@@ -15,6 +14,7 @@ import {
 } from '../support/flows.ts';
 import { type RawAnswer, send } from '../support/request.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { soon } from '../support/soon.ts';
 
 let server: TestServer;
 let port: number;

@@ -11,12 +11,12 @@ import { createDomain, type Domain } from '../../src/domain/index.ts';
 import { openEmbeddedPostgres } from '../../src/storage/embedded/index.ts';
 import { type Database, openDatabase } from '../../src/storage/pool.ts';
 import { createBrowser, formOn } from '../support/browser.ts';
-import { soon } from '../support/credentials.ts';
 import { authorize, createPerson, createTestApp, introspect, PASSWORD, redeemCode, refresh } from '../support/flows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { killRemaining, type Process, runToEnd, startProcess } from '../support/process.ts';
 import { send } from '../support/request.ts';
 import type { TestServer } from '../support/server.ts';
+import { soon } from '../support/soon.ts';
 
 const SECRET = 'a secret of the test that is long enough';
 

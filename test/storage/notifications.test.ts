@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { createNotifications, type Notifications } from '../../src/storage/notifications.ts';
 import { type Database, openDatabase } from '../../src/storage/pool.ts';
 import { upsertSetting } from '../../src/storage/settings.ts';
-import { soon } from '../support/credentials.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
+import { soon } from '../support/soon.ts';
 
 let database: TestDatabase;
 /** Somebody else's connection: another instance, the command line, psql. */

@@ -38,12 +38,3 @@ export async function openCredentials() {
 }
 
 export type Credentials = Awaited<ReturnType<typeof openCredentials>>;
-
-/** Until `holds`, for at most two seconds: caches hear of a change a moment later. */
-export async function soon(holds: () => Promise<boolean>): Promise<boolean> {
-  for (let round = 0; round < 200; round += 1) {
-    if (await holds()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  return false;
-}

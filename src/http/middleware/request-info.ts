@@ -21,7 +21,6 @@ export function requestInfo(): Middleware {
     const given = ctx.get('x-request-id');
     const requestId = /^[\w-]{8,64}$/.test(given) ? given : randomUUID();
     infos.set(ctx.req, { requestId, ip: ctx.ip });
-    ctx.state.requestId = requestId;
     ctx.set('x-request-id', requestId);
     return next();
   };

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { later } from '../../support/clock.ts';
-import { soon } from '../../support/credentials.ts';
 import { clientCredentials, createPerson, createTestApp, createTestClient, postForm } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
+import { soon } from '../../support/soon.ts';
 
 let server: TestServer;
 let teamId: string;

@@ -2,7 +2,6 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { OPERATOR } from '../../../src/domain/audit.ts';
-import { soon } from '../../support/credentials.ts';
 import {
   authorize,
   clientCredentials,
@@ -13,6 +12,7 @@ import {
   redeemCode,
 } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
+import { soon } from '../../support/soon.ts';
 import { goldenMetadata } from './metadata.golden.ts';
 
 const DOCUMENTS = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'];

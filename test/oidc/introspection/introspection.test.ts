@@ -3,7 +3,6 @@ import { decodeJwt } from 'jose';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
 import { later } from '../../support/clock.ts';
-import { soon } from '../../support/credentials.ts';
 import {
   clientCredentials,
   connect,
@@ -14,6 +13,7 @@ import {
   type TokenClient,
 } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
+import { soon } from '../../support/soon.ts';
 
 type Client = Awaited<ReturnType<typeof createTestClient>>;
 let server: TestServer;

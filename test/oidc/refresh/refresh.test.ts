@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { type Browser, createBrowser } from '../../support/browser.ts';
 import { later } from '../../support/clock.ts';
-import { soon } from '../../support/credentials.ts';
 import {
   authorize,
   createPerson,
@@ -14,6 +13,7 @@ import {
 } from '../../support/flows.ts';
 import { countStatuses, inParallel } from '../../support/parallel.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
+import { soon } from '../../support/soon.ts';
 
 const DAY = 86_400;
 let server: TestServer;
