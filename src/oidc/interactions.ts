@@ -8,20 +8,6 @@ import { errors } from 'oidc-provider';
 import { isIdentityScope } from '../domain/permissions.ts';
 import { AppError } from '../errors.ts';
 
-export interface PendingInteraction {
-  uid: string;
-  prompt: 'login' | 'consent';
-  reasons: string[];
-  params: Record<string, unknown>;
-  /** The user of the session, if one is logged in. */
-  accountId: string | undefined;
-  requestedScopes: string[];
-  /** Requested and not yet granted to this app in this session. */
-  missingScopes: string[];
-  /** Whether someone is logged in and must prove it again (prompt=login, max_age). */
-  loginAgain: boolean;
-}
-
 type Details = Awaited<ReturnType<Provider['interactionDetails']>>;
 
 /** @param provider gives the current provider (it is rebuilt when signing keys change) */
@@ -56,7 +42,8 @@ export function createInteractions(provider: () => Provider, defaultResource: st
   }
 
   return {
-    async details(req: IncomingMessage, res: ServerResponse): Promise<PendingInteraction> {
+    /** What is pending, in the shape http/interaction/engine.ts asks for. */
+    async details(req: IncomingMessage, res: ServerResponse) {
       const { uid, prompt, params, session } = await load(req, res);
       const missing = prompt.details as {
         missingOIDCScope?: string[];
