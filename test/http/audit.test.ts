@@ -17,6 +17,7 @@ import {
 } from '../support/flows.ts';
 import { type RawRequest, send } from '../support/request.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { soon } from '../support/soon.ts';
 
 interface Row {
   action: string;
@@ -241,6 +242,7 @@ describe('row 119: what machines do', () => {
       team_id: person.teamId,
     });
     await server.domain.apiKeys.revoke(key.id, {}, OPERATOR);
+    expect(await soon(async () => (await server.domain.apiKeys.verify(text)) === undefined)).toBe(true);
     const revoked = await trailOf(post(text));
     expect(revoked.answer.status).toBe(401);
     expectOne(revoked.events, {

@@ -18,6 +18,7 @@ import {
   refresh,
 } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
+import { soon } from '../../support/soon.ts';
 
 let server: TestServer;
 let person: Awaited<ReturnType<typeof createPerson>>;
@@ -115,8 +116,12 @@ describe('what is granted', () => {
     expect(tokens.scope).toBe('openid offline_access providers:read');
     expect(decodeJwt(tokens.access_token).scope).toBe(tokens.scope);
 
-    const roles = (role: keyof typeof ROLE_IDS) =>
-      server.domain.memberships.setRoles({ ...viewer, roles: [ROLE_IDS[role]] }, OPERATOR);
+    const { userId, teamId } = viewer;
+    const mayWrite = async () => (await server.domain.authority.permissionsIn(userId, teamId))?.has('providers:write');
+    const roles = async (role: 'Operator' | 'Viewer') => {
+      await server.domain.memberships.setRoles({ ...viewer, roles: [ROLE_IDS[role]] }, OPERATOR);
+      expect(await soon(async () => (await mayWrite()) === (role === 'Operator'))).toBe(true);
+    };
     await roles('Operator');
     const promoted = await refresh(server, app, tokens.refresh_token);
     expect(new Set(promoted.body.scope.split(' '))).toEqual(new Set(scope.split(' ')));
