@@ -1,9 +1,10 @@
 /**
- * `npm run bench -- w1|w2|w5`: measurements against yardsticks in the same run, on loopback, for people to read. Owns the
+ * `npm run bench -- w1|w2|w5|list`: measurements against yardsticks in the same run, on loopback, for people to read. Owns the
  * workloads, the yardsticks and the load; nothing in the server or the tests knows of it.
  */
 import { parseArgs } from 'node:util';
 import { CONTENDERS, type ContenderName, stopEverything } from './contenders.ts';
+import { list } from './list.ts';
 import { writeJson } from './report.ts';
 import { w1 } from './w1.ts';
 import { w2 } from './w2.ts';
@@ -14,6 +15,7 @@ const HELP = `npm run bench -- <workload> [options]
   w1   client_credentials                    --connections 16,64 --clients 1,50,1000
   w2   authorize, login, consent, code, refresh   --parallel 8 --hash full|cheap
   w5   cold start to the first token
+  list pages of 100,000 API keys             database time; target 50 ms
 
   --contenders a,b   who is measured, the first against each of the others: ${CONTENDERS.join(', ')}
                      (default latchkey,bare)
@@ -48,6 +50,7 @@ const workloads: Record<string, () => Promise<unknown>> = {
   w1: () => w1({ ...common, connections: numbers(values.connections), clients: numbers(values.clients) }),
   w2: () => w2({ ...common, parallel: number(values.parallel), hash: oneOf('hash', values.hash, ['full', 'cheap']) }),
   w5: () => w5(common),
+  list: () => list(common),
 };
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { createDomain, type Domain } from './domain/index.ts';
 import { createAssets } from './http/assets.ts';
+import { createDocsRoutes, type OpenapiDocument } from './http/docs.ts';
 import { health } from './http/health.ts';
 import { createHomeRoutes } from './http/home.ts';
 import { createEnginePages, createInteractionRoutes } from './http/interaction/index.ts';
@@ -76,7 +77,10 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     audience,
     publishedKeys: engine.publishedKeys,
     isRevoked: domain.revokedTokens.isRevoked,
+    sessionOf: engine.sessionOf,
+    csrf,
     pageTokenKeys: sealing.keysFor('page tokens'),
+    onUndeclared: (operation, status) => logger.error({ operation, status }, 'undeclared answer'),
     onError,
   });
 
@@ -107,6 +111,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     .use(requireHost(issuer))
     .use(mount(assets.routes))
     .use(management.metadata)
+    .use(mount(createDocsRoutes({ pages, issuer, document: management.openapi as OpenapiDocument })))
     .use((ctx, next) => (isPublicDocument(ctx.path) ? next() : requireDatabase(isAvailable)(ctx, next)))
     .use(engineRequest)
     .use(management.routes)
@@ -119,6 +124,8 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     domain,
     async start() {
       await domain.signingKeys.ensure();
+      const { accessTokenAlg: alg, lifetimes } = config;
+      await domain.resourceServers.ensureBuiltIn({ identifier: audience, ttl: lifetimes.accessToken, alg });
       await notifications.start();
     },
     drain() {

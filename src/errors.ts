@@ -11,6 +11,7 @@ export const KINDS = {
   permission_denied: { status: 403, rpc: 7 },
   resource_exhausted: { status: 429, rpc: 8 },
   failed_precondition: { status: 400, rpc: 9 },
+  precondition_failed: { status: 412, rpc: 9 },
   too_large: { status: 413, rpc: 3 },
   unsupported_type: { status: 415, rpc: 3 },
   aborted: { status: 409, rpc: 10 },

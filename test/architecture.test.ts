@@ -49,7 +49,7 @@ const RULES: Record<string, Rule> = {
   },
   'http/management': {
     rooms: ['errors.ts', 'domain', 'resource', 'http/middleware'],
-    packages: ['@koa/router', 'raw-body', 'zod'],
+    packages: ['@koa/router', 'raw-body', 'zod', 'zod-openapi'],
     packageTypes: ['koa', 'jose'],
   },
   cli: { rooms: ['errors.ts', 'config.ts', 'domain', 'storage'], packages: ['commander'] },

@@ -23,6 +23,12 @@ export function time(word: string): Date {
   return at;
 }
 
+/** The same, with a while counted back from now. */
+export function past(word: string): Date {
+  const at = time(word);
+  return /^\d+[mhd]$/.test(word) ? new Date(2 * Date.now() - at.getTime()) : at;
+}
+
 /** A whole number of seconds. */
 export function seconds(word: string): number {
   if (!/^\d{1,9}$/.test(word)) throw new InvalidArgumentError('Use a whole number of seconds.');

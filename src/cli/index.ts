@@ -5,13 +5,17 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addAppCommands } from './app.ts';
+import { addAuditCommands } from './audit.ts';
 import { addClientCommands } from './client.ts';
+import { addCredentialCommands } from './credential.ts';
 import type { Deps } from './deps.ts';
 import { addKeyCommands } from './key.ts';
 import { addMigrateCommand } from './migrate.ts';
 import { type Output, type Sink, writeTo } from './output.ts';
+import { addResourceServerCommands } from './resource-server.ts';
 import { addServeCommand } from './serve.ts';
 import type { Session } from './session.ts';
+import { addSettingsCommands } from './settings.ts';
 import { addSigningKeyCommands } from './signing-key.ts';
 import { addTeamCommands } from './team.ts';
 import { addUserCommands } from './user.ts';
@@ -25,6 +29,10 @@ const COMMANDS = [
   addAppCommands,
   addClientCommands,
   addKeyCommands,
+  addCredentialCommands,
+  addAuditCommands,
+  addResourceServerCommands,
+  addSettingsCommands,
   addSigningKeyCommands,
 ];
 

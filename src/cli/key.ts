@@ -1,12 +1,24 @@
 /** `latchkey key …` */
 import { type Command, Option } from 'commander';
-import { ACTIVE, type ApiKey } from '../domain/api-keys.ts';
+import { ACTIVE, type ApiKey, INACTIVE, type NewKey } from '../domain/api-keys.ts';
 import { OPERATOR } from '../domain/audit.ts';
-import { scopes, time } from './arguments.ts';
+import { AppError } from '../errors.ts';
+import { scopes, seconds, time } from './arguments.ts';
 import type { Deps } from './deps.ts';
-import { fields, table, wire } from './output.ts';
+import { fields, type Output, table, wire } from './output.ts';
 
 const MOST_LISTED = 1_000;
+const ID = 'id of the key, as `key list` shows it';
+
+const STATUS = { active: ACTIVE, inactive: INACTIVE };
+
+interface ListOptions {
+  team?: string;
+  user?: string;
+  kind?: 'personal' | 'team';
+  status?: keyof typeof STATUS;
+  name?: string;
+}
 
 interface CreateOptions {
   name: string;
@@ -20,6 +32,9 @@ export function addKeyCommands(program: Command, deps: Deps): void {
   const key = program.command('key').description('API keys for scripts, personal and team');
   addCreate(key, deps);
   addList(key, deps);
+  addShow(key, deps);
+  addRename(key, deps);
+  addRotate(key, deps);
   addChange(key, deps, 'revoke', 'switch a key off until it is reinstated');
   addChange(key, deps, 'reinstate', 'switch a revoked key on again');
   addChange(key, deps, 'delete', 'end a key for good');
@@ -44,11 +59,8 @@ function addCreate(key: Command, { output, withSession }: Deps): void {
             : await domain.apiKeys.createPersonal({ ...common, userId: (await user(userWord)).id, scopes }, OPERATOR);
         return { made, issuer: config.issuer };
       });
-      output.print(
-        { ...toWire(made.key), access_key: made.text },
-        fields({ ...describe(made.key), key: made.text }),
-        `The key is not shown again. Try it:\n  curl -H 'Authorization: Bearer ${made.text}' ${issuer}/api/v1/providers`,
-      );
+      const tryIt = `Try it:\n  curl -H 'Authorization: Bearer ${made.text}' ${issuer}/api/v1/providers`;
+      printNew(output, made, `The key is not shown again. ${tryIt}`);
     });
 }
 
@@ -59,19 +71,65 @@ function addList(key: Command, { output, withSession }: Deps): void {
     .option('--team <team>', 'only of this team (id or name)')
     .option('--user <user>', 'only of this user (id or email)')
     .addOption(new Option('--kind <kind>', 'only of this kind').choices(['personal', 'team']))
-    .action(async (options: { team?: string; user?: string; kind?: 'personal' | 'team' }) => {
+    .addOption(new Option('--status <status>', 'only those switched on, or off').choices(Object.keys(STATUS)))
+    .option('--name <name>', 'only those called so')
+    .action(async (options: ListOptions) => {
+      const conditions = [
+        ...(options.status ? [{ field: 'status', operator: 'eq' as const, value: STATUS[options.status] }] : []),
+        ...(options.name ? [{ field: 'name', operator: 'eq' as const, value: options.name }] : []),
+      ];
       const keys = await withSession(async ({ domain, team, user }) => {
         const teamId = options.team === undefined ? undefined : (await team(options.team)).id;
         const userId = options.user === undefined ? undefined : (await user(options.user)).id;
-        return domain.apiKeys.list({ teamId, userId, kind: options.kind }, { limit: MOST_LISTED });
+        return domain.apiKeys.list({ teamId, userId, kind: options.kind }, { limit: MOST_LISTED, conditions });
       });
       const rows = keys.map((one) => Object.values(describe(one)));
       const heading = ['ID', 'NAME', 'KIND', 'TEAM', 'OWNER', 'STATUS', 'KEY', 'LAST USED', 'EXPIRES'];
       output.print(
-        keys.map(toWire),
+        keys.map(({ sortKey: _, ...one }) => toWire(one)),
         keys.length === 0 ? 'There are no keys.' : table(heading, rows),
-        ...(keys.length < MOST_LISTED ? [] : ['There may be more: narrow the list with --team, --user or --kind.']),
+        ...(keys.length < MOST_LISTED ? [] : ['There may be more: narrow the list with its options.']),
       );
+    });
+}
+
+function addShow(key: Command, { output, withSession }: Deps): void {
+  key
+    .command('show')
+    .description('show a key')
+    .argument('<id>', ID)
+    .action(async (id: string) => {
+      const found = await withSession(({ domain }) => domain.apiKeys.find(id));
+      if (found === undefined) throw new AppError('not_found', 'There is no such API key.');
+      output.print(toWire(found), fields({ ...describe(found), scopes: found.scopes }));
+    });
+}
+
+function addRename(key: Command, { output, withSession }: Deps): void {
+  key
+    .command('rename')
+    .description('change what a key is called')
+    .argument('<id>', ID)
+    .argument('<name>', 'what it is for')
+    .action(async (id: string, name: string) => {
+      const renamed = await withSession(({ domain }) => domain.apiKeys.rename(id, name, {}, OPERATOR));
+      output.print(toWire(renamed), fields(describe(renamed)));
+    });
+}
+
+function addRotate(key: Command, { output, withSession }: Deps): void {
+  key
+    .command('rotate')
+    .description('give a key another text')
+    .argument('<id>', ID)
+    .option('--overlap <seconds>', 'how long the text it had stays good (default 0, at most 30 days)', seconds)
+    .action(async (id: string, { overlap: overlapSeconds }: { overlap?: number }) => {
+      const options = overlapSeconds === undefined ? {} : { overlapSeconds };
+      const rotated = await withSession(({ domain }) => domain.apiKeys.rotate(id, options, {}, OPERATOR));
+      const until = rotated.key.previousExpiresAt?.toISOString();
+      const before =
+        until === undefined ? 'The one before is refused from now on.' : `The one before works until ${until}.`;
+      printNew(output, rotated, `The key is not shown again. ${before}`);
     });
 }
 
@@ -79,11 +137,15 @@ function addChange(key: Command, { output, withSession }: Deps, verb: 'revoke' |
   key
     .command(verb)
     .description(what)
-    .argument('<id>', 'id of the key, as `key list` shows it')
+    .argument('<id>', ID)
     .action(async (id: string) => {
       const changed = await withSession(({ domain }) => domain.apiKeys[verb](id, {}, OPERATOR));
       output.print(toWire(changed), fields({ id: changed.id, name: changed.name, status: statusName(changed) }));
     });
+}
+
+function printNew(output: Output, { key, text }: NewKey, hint: string): void {
+  output.print({ ...toWire(key), access_key: text }, fields({ ...describe(key), key: text }), hint);
 }
 
 function describe(key: ApiKey) {

@@ -5,6 +5,8 @@ import { type AppError, asAppError } from '../errors.ts';
 export interface Output {
   /** The one result of a command: `json` in the field names of the management API, or `text`, paragraphs for people. */
   print(json: unknown, ...text: string[]): void;
+  /** One of many results that come as time goes by: with `--json` one line each, else the values in one line. */
+  line(json: unknown, values: unknown[]): void;
   /** Reports a failure; answers the exit code. */
   fail(error: unknown): number;
   /** Reports that the words were not understood. */
@@ -23,6 +25,10 @@ export function writeTo(out: Sink, err: Sink, { json }: { json: boolean }): Outp
 
   return {
     print: (value, ...text) => out.write(`${json ? JSON.stringify(value, undefined, 2) : text.join('\n\n')}\n`),
+    line(value, values) {
+      const text = values.map((one) => show(one) || '-').join('  ');
+      out.write(`${json ? JSON.stringify(value) : text}\n`);
+    },
     fail(error) {
       const failure = asAppError(error);
       report(failure.kind, explain(failure), failure.fields.length > 0 ? { fields: failure.fields } : {});

@@ -1,7 +1,7 @@
 /** `latchkey user …` */
 import type { Command } from 'commander';
 import { OPERATOR } from '../domain/audit.ts';
-import type { Membership } from '../domain/memberships.ts';
+import type { User } from '../domain/users.ts';
 import { several } from './arguments.ts';
 import type { Deps } from './deps.ts';
 import { fields, wire } from './output.ts';
@@ -34,14 +34,13 @@ export function addUserCommands(program: Command, { output, withSession }: Deps)
       const { team: word, role: roles = ['Viewer'], email, name } = options;
       if (options.role && word === undefined) command.error('error: --role goes with --team');
       const { password, generated } = await choosePassword(options);
-      const { created, memberships } = await withSession(async ({ domain, team }) => {
+      const created = await withSession(async ({ domain, team }) => {
         const teamRoles = word === undefined ? [] : [{ teamId: (await team(word)).id, roles }];
-        const created = await domain.users.create({ email, name, password, teamRoles }, OPERATOR);
-        return { created, memberships: await domain.memberships.list(created.id) };
+        return domain.users.create({ email, name, password, teamRoles }, OPERATOR);
       });
       const shown = { id: created.id, email: created.email, name: created.name, password: generated };
       output.print(
-        { ...wire(created), team_roles: memberships.flatMap(toTeamRoles), ...(generated && { password: generated }) },
+        { ...toWire(created), ...(generated && { password: generated }) },
         fields({ ...shown, team: word, roles: word && roles }),
         ...(generated ? ['The password is not shown again.'] : []),
       );
@@ -56,6 +55,6 @@ async function choosePassword(options: CreateOptions): Promise<{ password?: stri
   return { password, generated: password };
 }
 
-function toTeamRoles({ teamId, teamName, roles }: Membership): object[] {
-  return roles.map(({ id, name }) => wire({ teamId, teamName, roleId: id, roleName: name }));
+function toWire({ version: _, teamRoles, digestSettings, ...user }: User): object {
+  return { ...wire(user), team_roles: teamRoles.map(wire), digest_settings: digestSettings.map(wire) };
 }

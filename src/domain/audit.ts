@@ -3,6 +3,7 @@
  * Changes are recorded in the transaction that makes them; what happens at request rate (tokens issued, logins refused)
  * is noted and written in batches a moment later.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { type AuditEventRecord, insertAuditEvents } from '../storage/audit-events.ts';
 import type { Queryable } from '../storage/pool.ts';
 
@@ -10,6 +11,10 @@ import type { Queryable } from '../storage/pool.ts';
 export interface Actor {
   kind: 'user' | 'personal_key' | 'team_key' | 'client' | 'app' | 'operator' | 'system' | 'anonymous';
   id: string;
+  /** The user it acts for, when that is not the actor itself: the owner of a personal key. */
+  userId?: string | undefined;
+  /** What it may do with the credential it came with, in the team it acts in. Left out: all that its kind may. */
+  permissions?: ReadonlySet<string>;
   requestId?: string;
   ip?: string;
 }
@@ -52,14 +57,20 @@ const LONGEST_TEXT = 300;
 
 export function createAudit({ db, onError, interval = 100 }: AuditOptions): Audit {
   let queue: AuditEventRecord[] = [];
+  // Not in the transaction of whoever happens to be first: what is noted stays, whatever becomes of that.
+  const outside = AsyncLocalStorage.snapshot();
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
 
   function schedule(delay: number): void {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      void flush();
-    }, delay);
+    timer ??= outside(
+      setTimeout,
+      () => {
+        timer = undefined;
+        void flush();
+      },
+      delay,
+    );
     timer.unref();
   }
 

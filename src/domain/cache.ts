@@ -1,6 +1,7 @@
 /** Keeps what the database said until it says otherwise. One per kind of record, bounded, per process. */
 import { LRUCache } from 'lru-cache';
 import type { Notifications } from '../storage/notifications.ts';
+import { isWithinTransaction } from '../storage/pool.ts';
 
 export interface Cache<Value> {
   /** The kept value, or what `load` gives; an undefined result is never kept. Parallel calls share one load. */
@@ -54,6 +55,8 @@ export function createCache<Value extends object>(options: CacheOptions): Cache<
       const entry = entries.get(key);
       if (entry !== undefined && performance.now() - entry.loadedAt < notifications.freshFor)
         return Promise.resolve(entry.value);
+      // Read in a transaction that is still open, it is nobody else's to know.
+      if (isWithinTransaction()) return load();
       const running = loading.get(key);
       if (running !== undefined) return running;
       const started = loadEntry(key, load).finally(() => {

@@ -9,17 +9,23 @@ import {
   expireClientSecrets,
   insertClientSecret,
   listLiveClientSecrets,
+  listLiveClientSecretsOf,
   type SecretOwner,
   updateClientSecretExpiry,
 } from '../storage/client-secrets.ts';
-import { findOauthApp, lockOauthApp } from '../storage/oauth-apps.ts';
-import { findOauthClient, lockOauthClient } from '../storage/oauth-clients.ts';
+import { findOauthApp, lockOauthApp, touchOauthApp } from '../storage/oauth-apps.ts';
+import { findOauthClient, lockOauthClient, touchOauthClient } from '../storage/oauth-clients.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
+import { requireGrantable } from './allowed-scopes.ts';
 import type { Actor, Audit } from './audit.ts';
+import type { Authority } from './authority.ts';
+import { grantable } from './authorization.ts';
 import { usesSecret } from './client-authentication.ts';
 import { checkExpiry } from './expiry.ts';
 import { isUuid } from './names.ts';
 import { createSecretText } from './secret-text.ts';
+
+export type ClientSecret = ClientSecretRecord;
 
 const MOST_LIVE = 2;
 const LONGEST_OVERLAP = 365 * 86_400;
@@ -31,18 +37,24 @@ export interface SecretOwnerInput extends SecretOwner {
 
 export interface ClientSecrets {
   /** Those that still open something, oldest first; never their text. */
-  list(owner: SecretOwnerInput): Promise<ClientSecretRecord[]>;
+  list(owner: SecretOwnerInput): Promise<ClientSecret[]>;
+  /** The owners, all of one kind, each with those of its secrets that still open something: one statement for them all. */
+  attach<Owner extends { id: string }>(
+    kind: SecretOwner['kind'],
+    owners: readonly Owner[],
+  ): Promise<(Owner & { secrets: ClientSecret[] })[]>;
   /**
    * Adds a secret. `text` is the secret itself and is never available again.
    * @param options `overlapSeconds`: the secrets before it end that many seconds from now (0: at once); left out, they
    *   live on until they are ended. `expiresAt`: when the new one ends (default never)
-   * @throws AppError `not_found`; `failed_precondition` when two live already or the owner uses no secret
+   * @throws AppError `not_found`; `failed_precondition` when two live already or the owner uses no secret;
+   *   `permission_denied` when the owner is a client and the actor lacks one of its scopes: who has a secret can act as it
    */
   add(
     owner: SecretOwnerInput,
     options: { overlapSeconds?: number; expiresAt?: Date },
     actor: Actor,
-  ): Promise<{ secret: ClientSecretRecord; text: string }>;
+  ): Promise<{ secret: ClientSecret; text: string }>;
   /**
    * Ends a secret, now or at a given time.
    * @param options `force`: even when no other would be left then
@@ -57,12 +69,23 @@ export async function insertFirstSecret(tx: Queryable, owner: SecretOwner) {
   return { secret: await insertClientSecret(tx, owner, { ...digest, expiresAt: null }), text };
 }
 
-export function createClientSecrets({ db, audit }: { db: Database; audit: Audit }): ClientSecrets {
-  async function isKnown(owner: SecretOwnerInput): Promise<boolean> {
-    if (!isSound(owner)) return false;
+export interface ClientSecretsOptions {
+  db: Database;
+  audit: Audit;
+  authority: Pick<Authority, 'permissionsIn'>;
+}
+
+export function createClientSecrets({ db, audit, authority }: ClientSecretsOptions): ClientSecrets {
+  async function find(owner: SecretOwnerInput) {
+    if (!isSound(owner)) return undefined;
     const { kind, id, teamId } = owner;
-    const found = await (kind === 'app' ? findOauthApp(db, 'id', id) : findOauthClient(db, 'id', id, { teamId }));
-    return found !== undefined;
+    return kind === 'app' ? findOauthApp(db, 'id', id) : findOauthClient(db, 'id', id, { teamId });
+  }
+
+  /** What the actor may give the owner. Asked before the transaction, which should not wait for another connection. */
+  async function grantableTo(owner: SecretOwnerInput, actor: Actor) {
+    const found = await find(owner);
+    return found !== undefined && 'teamId' in found ? grantable(authority, actor, found.teamId) : () => false;
   }
 
   /** Locks the owner, because the secrets are counted before one is added or ended. */
@@ -74,14 +97,16 @@ export function createClientSecrets({ db, audit }: { db: Database; audit: Audit 
     return found;
   }
 
-  function log(
+  /** Records the change, and makes it one of the owner. */
+  async function log(
     tx: Queryable,
     verb: string,
     owner: Awaited<ReturnType<typeof lockOwner>>,
     secret: ClientSecretRecord,
     actor: Actor,
-  ) {
-    return audit.record(tx, {
+  ): Promise<void> {
+    await ('teamId' in owner ? touchOauthClient : touchOauthApp)(tx, owner.id);
+    await audit.record(tx, {
       action: `client_secret.${verb}`,
       actor,
       teamId: 'teamId' in owner ? owner.teamId : undefined,
@@ -92,14 +117,22 @@ export function createClientSecrets({ db, audit }: { db: Database; audit: Audit 
 
   return {
     async list(owner) {
-      return (await isKnown(owner)) ? listLiveClientSecrets(db, owner) : [];
+      return (await find(owner)) === undefined ? [] : listLiveClientSecrets(db, owner);
+    },
+    async attach(kind, owners) {
+      const secrets = await listLiveClientSecretsOf(db, kind, [...new Set(owners.map(({ id }) => id))]);
+      const byOwner = Map.groupBy(secrets, ({ ownerId }) => ownerId);
+      return owners.map((owner) => ({ ...owner, secrets: byOwner.get(owner.id) ?? [] }));
     },
     async add(owner, { overlapSeconds, expiresAt }, actor) {
       const ends = checkExpiry('expires_at', expiresAt);
       checkOverlap(overlapSeconds);
       const { text, ...digest } = createSecretText('lks_');
+      const mayGive = await grantableTo(owner, actor);
       return db.transaction(async (tx) => {
         const locked = await lockOwner(tx, owner);
+        // An app acts for users by their consent; a client acts on rights of its own.
+        if ('teamId' in locked) requireGrantable(locked.allowedScopes, mayGive);
         if (!usesSecret(locked.tokenEndpointAuthMethod)) {
           throw new AppError(
             'failed_precondition',

@@ -7,8 +7,12 @@ import { createNotifications } from '../storage/notifications.ts';
 import type { Database } from '../storage/pool.ts';
 import { createApiKeys } from './api-keys.ts';
 import { createAudit } from './audit.ts';
+import { createAuditEvents } from './audit-events.ts';
 import { createAuthority } from './authority.ts';
 import { createClientSecrets } from './client-secrets.ts';
+import { createConnectedApps } from './connected-apps.ts';
+import { createCredentials } from './credentials.ts';
+import { createIdempotency } from './idempotency.ts';
 import { createLastUsed } from './last-used.ts';
 import { createLogin } from './login.ts';
 import { createMemberships } from './memberships.ts';
@@ -18,7 +22,10 @@ import { createPasswords } from './passwords.ts';
 import { createProviders } from './providers.ts';
 import { createPurge } from './purge.ts';
 import { createRegistrations } from './registrations.ts';
+import { LONGEST_ACCESS_TOKEN } from './resource-server-input.ts';
+import { createResourceServers } from './resource-servers.ts';
 import { createRevokedTokens } from './revoked-tokens.ts';
+import { createRoles } from './roles.ts';
 import { createSealing } from './sealing.ts';
 import { createSettings } from './settings.ts';
 import { createSetup } from './setup.ts';
@@ -30,7 +37,7 @@ export interface DomainOptions {
   db: Database;
   /** The instance secrets, newest first. */
   secrets: readonly string[];
-  lifetimes: Pick<Lifetimes, 'accessToken' | 'idToken'>;
+  lifetimes: Pick<Lifetimes, 'idToken' | 'session' | 'sessionIdle'>;
   /** Told of failures nobody waits for. */
   onError: (error: unknown) => void;
   /** Told when the database goes away and comes back. */
@@ -46,7 +53,7 @@ export function createDomain({ db, secrets, lifetimes, onError, onAvailability }
   const lastUsed = createLastUsed({ db, onError });
   const passwords = createPasswords();
   const authority = createAuthority({ db, notifications });
-  const memberships = createMemberships({ db, audit });
+  const memberships = createMemberships({ db, audit, authority });
   const teams = createTeams({ db, audit });
   const users = createUsers({ db, audit, passwords, memberships });
   const purge = createPurge({ db, onError });
@@ -54,26 +61,32 @@ export function createDomain({ db, secrets, lifetimes, onError, onAvailability }
     notifications,
     sealing,
     audit,
+    auditEvents: createAuditEvents({ db }),
     lastUsed,
+    idempotency: createIdempotency({ db, sealing }),
     authority,
     memberships,
     teams,
     users,
+    roles: createRoles({ db }),
     login: createLogin({ db, audit, passwords }),
     setup: createSetup({ db, audit, users, teams, memberships }),
-    settings: createSettings({ db, audit, notifications }),
+    settings: createSettings({ db, audit, notifications, lifetimes }),
     apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed }),
-    clientSecrets: createClientSecrets({ db, audit }),
+    clientSecrets: createClientSecrets({ db, audit, authority }),
+    connectedApps: createConnectedApps({ db, audit }),
+    credentials: createCredentials({ db }),
     oauthApps: createOauthApps({ db, audit }),
     oauthClients: createOauthClients({ db, audit, authority }),
     registrations: createRegistrations({ db, notifications }),
     providers: createProviders({ db, audit }),
+    resourceServers: createResourceServers({ db, audit, notifications }),
     revokedTokens: createRevokedTokens({ db, notifications }),
     signingKeys: createSigningKeys({
       db,
       audit,
       sealing,
-      longestTokenLife: Math.max(lifetimes.accessToken, lifetimes.idToken),
+      longestTokenLife: Math.max(LONGEST_ACCESS_TOKEN, lifetimes.idToken),
     }),
     purge,
     /** Writes what is buffered, stops timers and connections of its own; not the pool. */

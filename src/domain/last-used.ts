@@ -2,6 +2,7 @@
  * When each credential was last used: kept in memory and written in batches, so that a use never costs a write. What a
  * killed process had not written is lost; that is at most one interval of times, and nothing depends on them.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { type UsedTable, updateLastUsed } from '../storage/last-used.ts';
 import type { Queryable } from '../storage/pool.ts';
 
@@ -25,6 +26,7 @@ export interface LastUsedOptions {
 
 export function createLastUsed({ db, onError, interval = 5_000, max = 100_000 }: LastUsedOptions): LastUsed {
   const waiting = new Map<UsedTable, Map<string, Date>>();
+  const outside = AsyncLocalStorage.snapshot();
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
   let closed = false;
@@ -38,10 +40,14 @@ export function createLastUsed({ db, onError, interval = 5_000, max = 100_000 }:
   }
 
   function schedule(): void {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      void flush();
-    }, interval).unref();
+    timer ??= outside(
+      setTimeout,
+      () => {
+        timer = undefined;
+        void flush();
+      },
+      interval,
+    ).unref();
   }
 
   async function write(): Promise<void> {

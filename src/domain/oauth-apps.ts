@@ -1,8 +1,10 @@
 /** OAuth2 Apps: registered, changed, switched off and deleted. What they may ask for and where they send people back. */
 import { AppError, invalidField } from '../errors.ts';
+import type { Page } from '../storage/listing.ts';
 import {
   deleteGrantsOfOauthApp,
   deleteOauthApp,
+  type EndedGrants,
   findOauthApp,
   insertOauthApp,
   listOauthApps,
@@ -15,32 +17,47 @@ import {
 import type { Database, Queryable } from '../storage/pool.ts';
 import { checkAppScopes, DEFAULT_APP_SCOPES } from './allowed-scopes.ts';
 import type { Actor, Audit } from './audit.ts';
-import { checkClientAuthentication, usesSecret } from './client-authentication.ts';
+import {
+  type ClientAuthenticationInput,
+  changedAuthentication,
+  checkClientAuthentication,
+  usesSecret,
+} from './client-authentication.ts';
 import { createClientId, kindOfClientId } from './client-id.ts';
 import { insertFirstSecret } from './client-secrets.ts';
 import { creatorOf } from './creator.ts';
 import { given } from './given.ts';
 import { checkName, isUuid } from './names.ts';
+import { checkOutboundUrl } from './outbound-urls.ts';
 import { checkBaseUrl, checkRedirectUris } from './redirect-uris.ts';
+import { holdRegisteredScopes } from './resource-servers.ts';
+import { requireVersion } from './versions.ts';
 
 export type OauthApp = OauthAppRecord;
 
 /** What whoever registers an app says about it; what is left out takes its default. */
-export interface OauthAppInput {
+export interface OauthAppInput extends ClientAuthenticationInput {
   name: string;
   baseUrl: string;
   /** At least one, each in full. */
   redirectUris: string[];
-  postLogoutRedirectUris?: string[];
+  postLogoutRedirectUris?: string[] | undefined;
   /** Default: openid profile email offline_access. */
-  allowedScopes?: string[];
+  allowedScopes?: string[] | undefined;
   /** Default confidential. */
-  type?: 'confidential' | 'public';
-  tokenEndpointAuthMethod?: string;
-  /** A JWK Set of public keys; with private_key_jwt. */
-  jwks?: unknown;
+  type?: 'confidential' | 'public' | undefined;
   /** RS256 (default), ES256 or EdDSA. */
-  idTokenSignedResponseAlg?: string;
+  idTokenSignedResponseAlg?: string | undefined;
+  /** A picture of it, https; null for none. */
+  logoUrl?: string | null | undefined;
+}
+
+/** What may be changed of an app: its type stays. */
+export type OauthAppChanges = { [Field in keyof Omit<OauthAppInput, 'type'>]?: OauthAppInput[Field] | undefined };
+
+/** `version`: the one the caller read; another one by now is `precondition_failed`. */
+export interface OauthAppScope {
+  version?: string | undefined;
 }
 
 export interface OauthApps {
@@ -51,25 +68,31 @@ export interface OauthApps {
   create(input: OauthAppInput, actor: Actor): Promise<{ app: OauthApp; secret: string | undefined }>;
   /** By id or client_id. */
   find(reference: string): Promise<OauthApp | undefined>;
-  /** In the order they were registered (default the first 1,000). */
-  list(page?: { limit?: number; after?: { createdAt: Date; id: string } }): Promise<OauthApp[]>;
-  /** Changes what is given; the type of an app stays. This and the following throw AppError `not_found`. */
-  update(id: string, changes: Partial<Omit<OauthAppInput, 'type'>>, actor: Actor): Promise<OauthApp>;
-  enable(id: string, actor: Actor): Promise<OauthApp>;
+  /** One page; default order: as they were registered. Filters: name, client_id, enabled, type. */
+  list(page: Page): Promise<(OauthApp & { sortKey: string })[]>;
+  /** Changes what is given. This and the following throw AppError `not_found`, `precondition_failed`. */
+  update(id: string, changes: OauthAppChanges, actor: Actor, scope?: OauthAppScope): Promise<OauthApp>;
+  /** Repeating it is harmless. What was ended stays ended. */
+  enable(id: string, actor: Actor, scope?: OauthAppScope): Promise<OauthApp>;
   /** Switches the app off and ends every consent given to it, with its codes and tokens. Repeating it is harmless. */
-  disable(id: string, actor: Actor): Promise<{ app: OauthApp; endedGrants: number }>;
+  disable(id: string, actor: Actor, scope?: OauthAppScope): Promise<{ app: OauthApp; ended: EndedGrants }>;
   /** Ends the app for good, and every consent given to it, with its codes and tokens. */
-  delete(id: string, actor: Actor): Promise<{ app: OauthApp; endedGrants: number }>;
+  delete(id: string, actor: Actor, scope?: OauthAppScope): Promise<{ app: OauthApp; ended: EndedGrants }>;
 }
 
 const ID_TOKEN_ALGS = ['RS256', 'ES256', 'EdDSA'];
 
 export function createOauthApps({ db, audit }: { db: Database; audit: Audit }): OauthApps {
   /** Locks the app, changes it, and records that, all or nothing. */
-  function change<T>(id: string, work: (tx: Queryable, app: OauthApp) => Promise<T>): Promise<T> {
+  function change<T>(
+    id: string,
+    { version }: OauthAppScope,
+    work: (tx: Queryable, app: OauthApp) => Promise<T>,
+  ): Promise<T> {
     return db.transaction(async (tx) => {
       const app = isUuid(id) ? await lockOauthApp(tx, id) : undefined;
       if (app === undefined) throw new AppError('not_found', 'There is no such OAuth2 app.');
+      requireVersion(app, version);
       return work(tx, app);
     });
   }
@@ -86,8 +109,8 @@ export function createOauthApps({ db, audit }: { db: Database; audit: Audit }): 
   return {
     async create(input, actor) {
       const type = checkType(input.type);
-      const settings = checkSettings(type, input);
       return db.transaction(async (tx) => {
+        const settings = checkSettings(type, input, await holdRegisteredScopes(tx));
         const clientId = createClientId('app_');
         const app = await insertOauthApp(tx, { ...settings, clientId, type, createdBy: creatorOf(actor) });
         await log(tx, 'created', app, actor, { redirect_uris: app.redirectUris, allowed_scopes: app.allowedScopes });
@@ -100,39 +123,37 @@ export function createOauthApps({ db, audit }: { db: Database; audit: Audit }): 
       if (isUuid(reference)) return findOauthApp(db, 'id', reference);
       return kindOfClientId(reference) === 'app' ? findOauthApp(db, 'client_id', reference) : undefined;
     },
-    list: ({ limit = 1_000, after } = {}) => listOauthApps(db, { limit, after }),
-    update: (id, changes, actor) =>
-      change(id, async (tx, before) => {
+    list: (page) => listOauthApps(db, page),
+    update: (id, changes, actor, scope = {}) =>
+      change(id, scope, async (tx, before) => {
         // Checked as a whole: a new base URL may leave old redirect URIs outside it.
-        const { jwks, ...rest } = before;
-        const method = changes.tokenEndpointAuthMethod ?? before.tokenEndpointAuthMethod;
-        const keys = method === 'private_key_jwt' ? jwks : undefined;
-        const settings = checkSettings(before.type, { ...rest, jwks: keys, ...given(changes) });
+        const whole = { ...before, ...given(changes), ...changedAuthentication(before, changes) };
+        const settings = checkSettings(before.type, whole, await holdRegisteredScopes(tx));
         const app = await updateOauthApp(tx, id, settings);
         await log(tx, 'updated', app!, actor, { changed: Object.keys(given(changes)) });
         return app!;
       }),
-    enable: (id, actor) =>
-      change(id, async (tx, before) => {
+    enable: (id, actor, scope = {}) =>
+      change(id, scope, async (tx, before) => {
         if (before.enabled) return before;
         const app = await updateOauthAppEnabled(tx, id, true);
         await log(tx, 'enabled', app!, actor);
         return app!;
       }),
-    disable: (id, actor) =>
-      change(id, async (tx, before) => {
-        const endedGrants = await deleteGrantsOfOauthApp(tx, before.clientId);
-        if (!before.enabled) return { app: before, endedGrants };
+    disable: (id, actor, scope = {}) =>
+      change(id, scope, async (tx, before) => {
+        const ended = await deleteGrantsOfOauthApp(tx, before.clientId);
+        if (!before.enabled) return { app: before, ended };
         const app = await updateOauthAppEnabled(tx, id, false);
-        await log(tx, 'disabled', app!, actor, { ended_grants: endedGrants });
-        return { app: app!, endedGrants };
+        await log(tx, 'disabled', app!, actor, { ended_grants: ended.grants, ended_tokens: ended.tokens });
+        return { app: app!, ended };
       }),
-    delete: (id, actor) =>
-      change(id, async (tx, before) => {
-        const endedGrants = await deleteGrantsOfOauthApp(tx, before.clientId);
-        const app = await deleteOauthApp(tx, id);
-        await log(tx, 'deleted', before, actor, { ended_grants: endedGrants });
-        return { app: app!, endedGrants };
+    delete: (id, actor, scope = {}) =>
+      change(id, scope, async (tx, before) => {
+        const ended = await deleteGrantsOfOauthApp(tx, before.clientId);
+        await deleteOauthApp(tx, id);
+        await log(tx, 'deleted', before, actor, { ended_grants: ended.grants, ended_tokens: ended.tokens });
+        return { app: before, ended };
       }),
   };
 }
@@ -142,7 +163,12 @@ function checkType(type: string = 'confidential'): 'confidential' | 'public' {
   return type;
 }
 
-function checkSettings(type: 'confidential' | 'public', input: OauthAppInput): OauthAppSettings {
+/** @param otherScopes words that are scopes of registered resource servers */
+function checkSettings(
+  type: 'confidential' | 'public',
+  input: OauthAppInput,
+  otherScopes: ReadonlySet<string>,
+): OauthAppSettings {
   const baseUrl = checkBaseUrl(input.baseUrl);
   const idTokenSignedResponseAlg = input.idTokenSignedResponseAlg ?? 'RS256';
   if (!ID_TOKEN_ALGS.includes(idTokenSignedResponseAlg)) {
@@ -159,8 +185,9 @@ function checkSettings(type: 'confidential' | 'public', input: OauthAppInput): O
       baseUrl,
       type,
     }),
-    allowedScopes: checkAppScopes(input.allowedScopes ?? DEFAULT_APP_SCOPES),
+    allowedScopes: checkAppScopes(input.allowedScopes ?? DEFAULT_APP_SCOPES, otherScopes),
     idTokenSignedResponseAlg,
+    logoUrl: input.logoUrl === undefined || input.logoUrl === null ? null : checkOutboundUrl('logo_url', input.logoUrl),
     ...checkClientAuthentication(type, input),
   };
 }

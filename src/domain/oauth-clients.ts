@@ -1,6 +1,7 @@
 /** OAuth2 Clients: services that act for themselves in one team. Nobody can give one more than they may do there. */
 import { AppError } from '../errors.ts';
 import { isMissingReference } from '../storage/errors.ts';
+import type { Page } from '../storage/listing.ts';
 import {
   deleteOauthClient,
   findOauthClient,
@@ -8,63 +9,76 @@ import {
   listOauthClients,
   lockOauthClient,
   type OauthClientRecord,
-  type OauthClientScope,
   type OauthClientSettings,
+  type OauthClientScope as TeamScope,
   updateOauthClient,
   updateOauthClientEnabled,
 } from '../storage/oauth-clients.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
-import { checkClientScopes } from './allowed-scopes.ts';
+import { checkClientScopes, requireGrantable } from './allowed-scopes.ts';
 import type { Actor, Audit } from './audit.ts';
 import type { Authority } from './authority.ts';
-import { checkClientAuthentication, usesSecret } from './client-authentication.ts';
+import { grantable } from './authorization.ts';
+import {
+  type ClientAuthenticationInput,
+  changedAuthentication,
+  checkClientAuthentication,
+  isSameAuthentication,
+  usesSecret,
+} from './client-authentication.ts';
 import { createClientId, kindOfClientId } from './client-id.ts';
 import { insertFirstSecret } from './client-secrets.ts';
 import { creatorOf } from './creator.ts';
 import { given } from './given.ts';
 import { checkName, checkText, isUuid } from './names.ts';
+import { holdRegisteredScopes } from './resource-servers.ts';
+import { requireVersion } from './versions.ts';
 
 const LONGEST_DESCRIPTION = 1_000;
 
 export type OauthClient = OauthClientRecord;
 
-export interface OauthClientInput {
+/** Without a method: client_secret_basic, or private_key_jwt with keys. */
+export interface OauthClientInput extends ClientAuthenticationInput {
   name: string;
-  description?: string;
+  description?: string | undefined;
   teamId: string;
-  /** Permissions; at least one. */
+  /** Permissions, and scopes of registered resource servers; at least one. */
   allowedScopes: string[];
-  /** Default client_secret_basic, or private_key_jwt with `jwks`. */
-  tokenEndpointAuthMethod?: string;
-  /** A JWK Set of public keys; with private_key_jwt. */
-  jwks?: unknown;
+}
+
+/** What may be changed of a client: its team stays. */
+export type OauthClientChanges = {
+  [Field in keyof Omit<OauthClientInput, 'teamId'>]?: OauthClientInput[Field] | undefined;
+};
+
+/** Which clients a caller may touch, and the version of the one it read; another one by now is `precondition_failed`. */
+export interface OauthClientScope extends TeamScope {
+  version?: string | undefined;
 }
 
 export interface OauthClients {
   /**
    * Makes a client. `secret` is its first client secret, for the methods that use one, and is never available again.
-   * @throws AppError `invalid_argument` naming the field; `failed_precondition` when there is no such team;
+   * @throws AppError `invalid_argument` naming the field; `not_found` when there is no such team;
    *   `permission_denied` when the actor lacks one of the scopes in that team
    */
   create(input: OauthClientInput, actor: Actor): Promise<{ client: OauthClient; secret: string | undefined }>;
   /** By id or client_id. */
-  find(reference: string, scope?: OauthClientScope): Promise<OauthClient | undefined>;
-  /** In the order they were made (default the first 1,000). */
-  list(
-    scope: OauthClientScope,
-    page?: { limit?: number; after?: { createdAt: Date; id: string } },
-  ): Promise<OauthClient[]>;
+  find(reference: string, scope?: TeamScope): Promise<OauthClient | undefined>;
+  /** One page; default order: as they were made. Filters: team_id, name, client_id, enabled. */
+  list(scope: TeamScope, page: Page): Promise<(OauthClient & { sortKey: string })[]>;
   /**
-   * Changes what is given; the team stays. This and the following throw AppError `not_found` for a client that is not
-   * within the scope.
+   * Changes what is given. This and the following throw AppError `not_found` for a client that is not within the scope,
+   * and `precondition_failed`.
+   * @throws AppError `permission_denied` when the actor lacks a scope it adds; or any scope of the client, when it changes
+   *   how the client proves itself: whoever does that can act as it
    */
-  update(
-    id: string,
-    changes: Partial<Omit<OauthClientInput, 'teamId'>>,
-    scope: OauthClientScope,
-    actor: Actor,
-  ): Promise<OauthClient>;
-  /** Repeating it is harmless, here as for `disable`. */
+  update(id: string, changes: OauthClientChanges, scope: OauthClientScope, actor: Actor): Promise<OauthClient>;
+  /**
+   * Repeating it is harmless, here as for `disable`.
+   * @throws AppError `permission_denied` when the actor lacks one of its scopes
+   */
   enable(id: string, scope: OauthClientScope, actor: Actor): Promise<OauthClient>;
   disable(id: string, scope: OauthClientScope, actor: Actor): Promise<OauthClient>;
   delete(id: string, scope: OauthClientScope, actor: Actor): Promise<OauthClient>;
@@ -80,13 +94,14 @@ export function createOauthClients({ db, audit, authority }: OauthClientsOptions
   /** Locks the client within the scope, changes it, and records that, all or nothing. */
   function change<T>(
     id: string,
-    { teamId }: OauthClientScope,
+    { teamId, version }: OauthClientScope,
     work: (tx: Queryable, client: OauthClient) => Promise<T>,
   ): Promise<T> {
     return db.transaction(async (tx) => {
       const sound = isUuid(id) && (teamId === undefined || isUuid(teamId));
       const client = sound ? await lockOauthClient(tx, id, { teamId }) : undefined;
       if (client === undefined) throw new AppError('not_found', 'There is no such OAuth2 client.');
+      requireVersion(client, version);
       return work(tx, client);
     });
   }
@@ -101,22 +116,29 @@ export function createOauthClients({ db, audit, authority }: OauthClientsOptions
     });
   }
 
-  /** What the actor may hand out in a team: a client acts on its own rights, so whoever gives one must have it. */
-  async function givable(actor: Actor, teamId: string): Promise<(scope: string) => boolean> {
-    if (actor.kind === 'operator' || actor.kind === 'system') return () => true;
-    const own = actor.kind === 'user' ? await authority.permissionsIn(actor.id, teamId) : undefined;
-    return (scope) => own?.has(scope) ?? false;
-  }
-
-  async function find(reference: string, { teamId }: OauthClientScope = {}): Promise<OauthClient | undefined> {
+  async function find(reference: string, { teamId }: TeamScope = {}): Promise<OauthClient | undefined> {
     if (teamId !== undefined && !isUuid(teamId)) return undefined;
     if (isUuid(reference)) return findOauthClient(db, 'id', reference, { teamId });
     return kindOfClientId(reference) === 'client' ? findOauthClient(db, 'client_id', reference, { teamId }) : undefined;
   }
 
-  function setEnabled(id: string, enabled: boolean, scope: OauthClientScope, actor: Actor): Promise<OauthClient> {
+  /** What the actor may give a client. Asked before the transaction, which should not wait for another connection. */
+  async function grantableTo(id: string, scope: TeamScope, actor: Actor) {
+    // The team of a client never changes.
+    const client = await find(id, scope);
+    return client === undefined ? () => false : grantable(authority, actor, client.teamId);
+  }
+
+  function setEnabled(
+    id: string,
+    enabled: boolean,
+    scope: OauthClientScope,
+    actor: Actor,
+    check?: (client: OauthClient) => void,
+  ): Promise<OauthClient> {
     return change(id, scope, async (tx, before) => {
       if (before.enabled === enabled) return before;
+      check?.(before);
       const client = await updateOauthClientEnabled(tx, id, enabled, scope);
       await log(tx, enabled ? 'enabled' : 'disabled', client!, actor);
       return client!;
@@ -125,10 +147,11 @@ export function createOauthClients({ db, audit, authority }: OauthClientsOptions
 
   return {
     async create(input, actor) {
-      const settings = checkSettings(input);
       if (!isUuid(input.teamId)) throw noSuchTeam();
-      refuseOthers(settings.allowedScopes, await givable(actor, input.teamId));
+      const mayGive = await grantable(authority, actor, input.teamId);
       return db.transaction(async (tx) => {
+        const settings = checkSettings(input, await holdRegisteredScopes(tx));
+        requireGrantable(settings.allowedScopes, mayGive);
         const made = {
           ...settings,
           clientId: createClientId('svc_'),
@@ -145,27 +168,26 @@ export function createOauthClients({ db, audit, authority }: OauthClientsOptions
       });
     },
     find,
-    async list(scope, { limit = 1_000, after } = {}) {
+    async list(scope, page) {
       if (scope.teamId !== undefined && !isUuid(scope.teamId)) return [];
-      return listOauthClients(db, scope, { limit, after });
+      return listOauthClients(db, scope, page);
     },
     async update(id, changes, scope, actor) {
-      // Asked before the transaction, which should not hold one connection while it waits for another.
-      const found = await find(id, scope);
-      const mayGive = await givable(actor, found?.teamId ?? '');
+      const mayGive = await grantableTo(id, scope, actor);
       return change(id, scope, async (tx, before) => {
-        const { jwks, ...rest } = before;
-        const method = changes.tokenEndpointAuthMethod ?? before.tokenEndpointAuthMethod;
-        const keys = method === 'private_key_jwt' ? jwks : undefined;
-        const settings = checkSettings({ ...rest, jwks: keys, ...given(changes) });
+        const whole = { ...before, ...given(changes), ...changedAuthentication(before, changes) };
+        const settings = checkSettings(whole, await holdRegisteredScopes(tx));
         const added = settings.allowedScopes.filter((one) => !before.allowedScopes.includes(one));
-        refuseOthers(added, mayGive);
+        requireGrantable(isSameAuthentication(before, settings) ? added : settings.allowedScopes, mayGive);
         const client = await updateOauthClient(tx, id, settings, scope);
         await log(tx, 'updated', client!, actor, { changed: Object.keys(given(changes)) });
         return client!;
       });
     },
-    enable: (id, scope, actor) => setEnabled(id, true, scope, actor),
+    async enable(id, scope, actor) {
+      const mayGive = await grantableTo(id, scope, actor);
+      return setEnabled(id, true, scope, actor, (client) => requireGrantable(client.allowedScopes, mayGive));
+    },
     disable: (id, scope, actor) => setEnabled(id, false, scope, actor),
     delete: (id, scope, actor) =>
       change(id, scope, async (tx, before) => {
@@ -176,21 +198,16 @@ export function createOauthClients({ db, audit, authority }: OauthClientsOptions
   };
 }
 
-function refuseOthers(scopes: readonly string[], mayGive: (scope: string) => boolean): void {
-  const lacking = scopes.filter((scope) => !mayGive(scope));
-  if (lacking.length === 0) return;
-  throw new AppError('permission_denied', `You cannot give what you may not do in this team: ${lacking.join(', ')}.`);
-}
-
-function checkSettings(input: Omit<OauthClientInput, 'teamId'>): OauthClientSettings {
+/** @param otherScopes words that are scopes of registered resource servers */
+function checkSettings(input: Omit<OauthClientInput, 'teamId'>, otherScopes: ReadonlySet<string>): OauthClientSettings {
   return {
     name: checkName('name', input.name),
     description: checkText('description', input.description, LONGEST_DESCRIPTION),
-    allowedScopes: checkClientScopes(input.allowedScopes),
+    allowedScopes: checkClientScopes(input.allowedScopes, otherScopes),
     ...checkClientAuthentication('confidential', input),
   };
 }
 
 function noSuchTeam(cause?: unknown): AppError {
-  return new AppError('failed_precondition', 'There is no such team.', { cause });
+  return new AppError('not_found', 'There is no such team.', { cause });
 }

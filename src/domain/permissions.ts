@@ -17,6 +17,10 @@ export const PERMISSIONS = {
   'oauth2apps:write': 'Register, change and delete OAuth2 apps',
   'oauth2clients:read': "See the team's OAuth2 clients",
   'oauth2clients:write': "Create, change and delete the team's OAuth2 clients",
+  'connectedapps:read': 'See which apps you connected',
+  'connectedapps:write': 'Disconnect apps you connected',
+  'resourceservers:read': 'See the registered resource servers',
+  'resourceservers:write': 'Register, change and delete resource servers',
   'settings:read': 'See the sign-in settings',
   'settings:write': 'Change the sign-in settings',
   'audit:read': 'Read the audit trail',
@@ -36,6 +40,18 @@ export const IDENTITY_SCOPES = {
 
 /** What a team key may do, whoever created it. */
 export const TEAM_KEY_PERMISSIONS: readonly Permission[] = ['providers:read', 'providers:write'];
+
+/**
+ * What makes credentials or decides who may do what. A credential has these only when its scopes name them: a personal key
+ * without scopes stands for its owner in everything else (checklist row 92).
+ */
+export const NAMED_ONLY: ReadonlySet<string> = new Set<Permission>([
+  'users:write',
+  'apikeys:write',
+  'teamkeys:write',
+  'oauth2apps:write',
+  'oauth2clients:write',
+]);
 
 /** Ids of the built-in rows (fixed in the first migration). */
 export const ROOT_TEAM_ID = '00000000-0000-4000-8000-000000000010';

@@ -4,39 +4,44 @@
  */
 import { AppError } from '../errors.ts';
 import { isMissingReference } from '../storage/errors.ts';
+import type { Page } from '../storage/listing.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
-import {
-  deleteOwnProvider,
-  findOwnProvider,
-  insertProvider,
-  listOwnProviders,
-  listProviders,
-  type ProviderPage,
-  type ProviderRecord,
-  updateOwnProvider,
-} from '../storage/providers.ts';
+import * as storage from '../storage/providers.ts';
 import type { Actor, Audit } from './audit.ts';
 import { checkName, checkText, isUuid } from './names.ts';
+import { requireVersion } from './versions.ts';
 
-export type Provider = ProviderRecord;
+export type Provider = storage.ProviderRecord;
+
+/** The integers are those of the wire. */
+export const PROVIDER_TYPES = { CUSTOM: 1 } as const;
+
+/** The team whose providers are meant; every team's when left out, as for the root team. */
+export interface ProviderScope {
+  teamId?: string | undefined;
+  /** What the caller that changes or deletes read before (see versions.ts). */
+  version?: string | undefined;
+}
 
 export interface Providers {
-  /** What the team sees, in the order it was made. */
-  list(teamId: string, page: ProviderPage): Promise<Provider[]>;
-  /** What the team may change, in the order it was made. */
-  listCustom(teamId: string, page: ProviderPage): Promise<Provider[]>;
+  /** What the team sees. By default in the order they were made; fields: created_at, name, team_id. */
+  list(scope: ProviderScope, page: Page): Promise<(Provider & { sortKey: string })[]>;
+  /** What the team may change; as `list`. */
+  listCustom(scope: ProviderScope, page: Page): Promise<(Provider & { sortKey: string })[]>;
   /** One the team may change. Another team's is undefined. */
-  findCustom(id: string, teamId: string): Promise<Provider | undefined>;
-  /** @throws AppError `invalid_argument`; `failed_precondition` when there is no such team */
-  createCustom(provider: { name: string; customTemplate?: string; teamId: string }, actor: Actor): Promise<Provider>;
-  /** Changes what is given. This and `deleteCustom` throw AppError `not_found` for one the team may not change. */
-  updateCustom(
-    id: string,
-    teamId: string,
-    changes: { name?: string; customTemplate?: string },
+  findCustom(id: string, scope: ProviderScope): Promise<Provider | undefined>;
+  /** @throws AppError `invalid_argument`; `not_found` when there is no such team */
+  createCustom(
+    provider: { name: string; customTemplate?: string | undefined; teamId: string },
     actor: Actor,
   ): Promise<Provider>;
-  deleteCustom(id: string, teamId: string, actor: Actor): Promise<Provider>;
+  /**
+   * Changes what is given.
+   * @throws AppError `not_found` for one the team may not change, `precondition_failed`, `invalid_argument`
+   */
+  updateCustom(id: string, changes: storage.ProviderChanges, scope: ProviderScope, actor: Actor): Promise<Provider>;
+  /** @throws AppError `not_found` for one the team may not change, `precondition_failed` */
+  deleteCustom(id: string, scope: ProviderScope, actor: Actor): Promise<Provider>;
 }
 
 export function createProviders({ db, audit }: { db: Database; audit: Audit }): Providers {
@@ -50,10 +55,18 @@ export function createProviders({ db, audit }: { db: Database; audit: Audit }): 
     });
   }
 
+  /** The provider as it is, kept from others until the transaction ends. */
+  async function hold(tx: Queryable, id: string, scope: ProviderScope): Promise<Provider> {
+    const provider = isUuid(id) && isSound(scope) ? await storage.lockProvider(tx, id, scope) : undefined;
+    if (provider === undefined) throw new AppError('not_found', 'There is no such provider.');
+    requireVersion(provider, scope.version);
+    return provider;
+  }
+
   return {
-    list: async (teamId, page) => (isUuid(teamId) ? listProviders(db, teamId, page) : []),
-    listCustom: async (teamId, page) => (isUuid(teamId) ? listOwnProviders(db, teamId, page) : []),
-    findCustom: async (id, teamId) => (isUuid(id) && isUuid(teamId) ? findOwnProvider(db, id, teamId) : undefined),
+    list: async (scope, page) => (isSound(scope) ? storage.listProviders(db, scope, page) : []),
+    listCustom: async (scope, page) => (isSound(scope) ? storage.listOwnProviders(db, scope, page) : []),
+    findCustom: async (id, scope) => (isUuid(id) && isSound(scope) ? storage.findProvider(db, id, scope) : undefined),
     async createCustom({ name, customTemplate, teamId }, actor) {
       const checked = {
         name: checkName('name', name),
@@ -62,42 +75,40 @@ export function createProviders({ db, audit }: { db: Database; audit: Audit }): 
       };
       if (!isUuid(teamId)) throw noSuchTeam();
       return db.transaction(async (tx) => {
-        const provider = await insertProvider(tx, checked).catch((error: unknown) => {
+        const provider = await storage.insertProvider(tx, checked).catch((error: unknown) => {
           throw isMissingReference(error) ? noSuchTeam(error) : error;
         });
         await log(tx, 'created', provider, actor);
         return provider;
       });
     },
-    async updateCustom(id, teamId, { name, customTemplate }, actor) {
+    async updateCustom(id, { name, customTemplate }, scope, actor) {
       const changes = {
         name: name === undefined ? undefined : checkName('name', name),
         customTemplate: customTemplate === undefined ? undefined : checkText('custom_template', customTemplate),
       };
-      if (!isUuid(id) || !isUuid(teamId)) throw noSuchProvider();
       return db.transaction(async (tx) => {
-        const provider = await updateOwnProvider(tx, id, teamId, changes);
-        if (provider === undefined) throw noSuchProvider();
+        await hold(tx, id, scope);
+        const provider = await storage.updateProvider(tx, id, changes);
         await log(tx, 'updated', provider, actor);
         return provider;
       });
     },
-    async deleteCustom(id, teamId, actor) {
-      if (!isUuid(id) || !isUuid(teamId)) throw noSuchProvider();
-      return db.transaction(async (tx) => {
-        const provider = await deleteOwnProvider(tx, id, teamId);
-        if (provider === undefined) throw noSuchProvider();
+    deleteCustom: (id, scope, actor) =>
+      db.transaction(async (tx) => {
+        const provider = await hold(tx, id, scope);
+        await storage.deleteProvider(tx, id);
         await log(tx, 'deleted', provider, actor);
         return provider;
-      });
-    },
+      }),
   };
 }
 
-function noSuchProvider(): AppError {
-  return new AppError('not_found', 'There is no such provider.');
+/** A team that cannot exist must not count as none given. */
+function isSound({ teamId }: ProviderScope): boolean {
+  return teamId === undefined || isUuid(teamId);
 }
 
 function noSuchTeam(cause?: unknown): AppError {
-  return new AppError('failed_precondition', 'There is no such team.', { cause });
+  return new AppError('not_found', 'There is no such team.', { cause });
 }

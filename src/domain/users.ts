@@ -1,25 +1,39 @@
 /** Users: the people who log in, own personal keys and consent to apps. */
 import { AppError, invalidField } from '../errors.ts';
+import type { Page } from '../storage/listing.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
+import { findRolePermissions } from '../storage/roles.ts';
 import * as storage from '../storage/users.ts';
 import type { Actor, Audit } from './audit.ts';
-import type { Memberships, TeamRoles } from './memberships.ts';
-import { checkEmail, checkText, isUuid } from './names.ts';
+import type { Caller } from './authorization.ts';
+import type { MayGive, Memberships, TeamRoles } from './memberships.ts';
+import { checkEmail, isUuid } from './names.ts';
 import type { Passwords } from './passwords.ts';
 import { keepRootAdmin } from './root-admins.ts';
+import { checkUserFields, newsIn, type UserFields } from './user-input.ts';
+import { createUserOptions, mayGiveAllOf, type UserOptions } from './user-options.ts';
+import { requireVersion } from './versions.ts';
 
 export type User = storage.UserRecord;
 
-/** Names are at most 255 characters each. Without a password the user cannot log in, but can own keys. */
-export interface UserInput {
+/** Without a password the user cannot log in, but can own keys. */
+export interface UserInput extends Omit<UserFields, 'enabled' | 'authProviderId'> {
   email: string;
   password?: string | undefined;
-  name?: string | undefined;
-  displayName?: string | undefined;
-  givenName?: string | undefined;
-  familyName?: string | undefined;
-  expiresAt?: Date | undefined;
   teamRoles?: TeamRoles[];
+}
+
+/** What is left out stays. */
+export interface UserUpdate extends UserFields {
+  /** Ends sessions, consents and their tokens: whoever had the old one is out. */
+  password?: string | undefined;
+  /** These and no others; within a team: in that team. Nobody is a member of a team without a role in it. */
+  teamRoles?: TeamRoles[] | undefined;
+}
+
+/** Whom a caller reaches: with `teamId` the members of that team, and of them nothing but their roles in it. */
+export interface UserScope extends storage.UserScope {
+  version?: string | undefined;
 }
 
 /** A checked input whose password is hashed already: a transaction is no place to wait for that. */
@@ -30,34 +44,39 @@ export interface PreparedUser {
 
 export interface Users {
   /**
+   * @param scope with `teamId` the user must get a role in that team, and can get none in another
    * @throws AppError `invalid_argument`, `already_exists` when another user has the email (case does not count),
-   *   `not_found` for a team
+   *   `not_found` for a team, `permission_denied` for a role that may do what the actor may not
    */
-  create(input: UserInput, actor: Actor): Promise<User>;
+  create(input: UserInput, actor: Actor, scope?: UserScope): Promise<User>;
   /** The first half of `create`: checks and hashes. */
   prepare(input: UserInput): Promise<PreparedUser>;
-  /** The second half of `create`: writes, inside the caller's transaction. */
+  /** The second half of `create`: writes, inside the caller's transaction, without asking whether the actor may. */
   add(tx: Queryable, prepared: PreparedUser, actor: Actor): Promise<User>;
-  find(id: string): Promise<User | undefined>;
+  find(id: string, scope?: UserScope): Promise<User | undefined>;
   /** Case does not count. */
   findByEmail(email: string): Promise<User | undefined>;
-  /** By email, `limit` (default 50, at most 1,000) at a time, after the user with the email `after`. */
-  list(page?: { limit?: number; after?: string | undefined }): Promise<User[]>;
+  /** Default: the first 1,000 in the order they were made. */
+  list(scope?: UserScope, page?: Page): Promise<(User & { sortKey: string })[]>;
   /**
-   * Disabling ends sessions, consents and their tokens, and stops the user's keys. Repeating is harmless.
-   * @throws AppError `not_found`, or `failed_precondition` for the last root administrator
+   * Changes what is given and is news, all of it or nothing. Disabling, or an expiry that has passed, ends sessions,
+   * consents and their tokens, and stops the user's keys; the end of a membership ends the keys and consents in that team.
+   * @throws AppError `not_found`, `invalid_argument`, `already_exists`, `precondition_failed`; `permission_denied` when it
+   *   takes over or revives an account that may do what the actor may not, gives such a role, or changes more than roles
+   *   from within a team; `failed_precondition` for the last root administrator
    */
+  update(id: string, changes: UserUpdate, scope: UserScope, actor: Actor): Promise<User>;
+  /** As `update`. Repeating is harmless. */
   setEnabled(id: string, enabled: boolean, actor: Actor): Promise<User>;
-  /**
-   * Sets a new password and ends sessions, consents and their tokens: whoever had the old one is out.
-   * @throws AppError `not_found`, `invalid_argument`
-   */
+  /** As `update`. */
   setPassword(id: string, password: string, actor: Actor): Promise<User>;
   /**
-   * Deletes the user with personal keys, memberships, sessions and consents.
-   * @throws AppError `not_found`, or `failed_precondition` for the last root administrator
+   * Deletes the user with personal keys, memberships, sessions and consents. Answers the user as it was.
+   * @throws AppError `not_found`, `precondition_failed`, or `failed_precondition` for the last root administrator
    */
-  delete(id: string, actor: Actor): Promise<User>;
+  delete(id: string, actor: Actor, scope?: UserScope): Promise<User>;
+  /** What this caller may do with each of the users, as far as the users let it. */
+  withOptions<One extends User>(users: readonly One[], caller: Caller): Promise<(One & { options: UserOptions })[]>;
 }
 
 export interface UsersOptions {
@@ -67,88 +86,165 @@ export interface UsersOptions {
   memberships: Memberships;
 }
 
+/** An update that was checked, with all that had to be asked for before the transaction. */
+interface Plan {
+  fields: UserFields;
+  changesPassword: boolean;
+  mayGive: MayGive;
+}
+
 export function createUsers({ db, audit, passwords, memberships }: UsersOptions): Users {
-  function record(tx: Queryable, action: string, user: User, actor: Actor): Promise<void> {
+  const optionsOf = createUserOptions({ db, memberships });
+
+  function record(tx: Queryable, action: string, user: User, actor: Actor, details: object = {}): Promise<void> {
     const target = { kind: 'user', id: user.id };
-    return audit.record(tx, { action, actor, target, details: { email: user.email } });
+    return audit.record(tx, { action, actor, target, details: { email: user.email, ...details } });
   }
 
-  async function prepare(input: UserInput): Promise<PreparedUser> {
-    const { password, expiresAt, teamRoles = [] } = input;
-    if (expiresAt !== undefined && Number.isNaN(expiresAt.getTime())) {
-      throw invalidField('expires_at', 'must be a point in time');
-    }
-    const names = {
-      email: checkEmail('email', input.email),
-      name: checkText('name', input.name),
-      displayName: checkText('display_name', input.displayName),
-      givenName: checkText('given_name', input.givenName),
-      familyName: checkText('family_name', input.familyName),
-    };
+  async function prepare({ email, password, expiresAt, teamRoles = [], ...names }: UserInput): Promise<PreparedUser> {
+    const checked = checkUserFields({ ...names, email, expiresAt: expiresAt ?? null });
     // Last, because it is the expensive part.
     const passwordHash = password === undefined ? undefined : await passwords.hash('password', password);
-    return { user: { ...names, passwordHash, expiresAt }, teamRoles };
+    const { name = '', displayName = '', givenName = '', familyName = '', persona, digestSettings } = checked;
+    const shown = { email: checked.email!, name, displayName, givenName, familyName, persona, digestSettings };
+    return { user: { ...shown, passwordHash, expiresAt: checked.expiresAt ?? undefined }, teamRoles };
   }
 
-  async function add(tx: Queryable, { user, teamRoles }: PreparedUser, actor: Actor): Promise<User> {
+  async function insert(
+    tx: Queryable,
+    { user, teamRoles }: PreparedUser,
+    limits: { teamId?: string | undefined; mayGive: MayGive },
+    actor: Actor,
+  ): Promise<User> {
     const created = await storage.insertUser(tx, user);
     await record(tx, 'user.created', created, actor);
-    for (const roles of teamRoles) await memberships.assign(tx, { userId: created.id, ...roles }, actor);
-    return created;
+    await memberships.replace(tx, { userId: created.id, teamRoles }, limits, actor);
+    return (await storage.findUser(tx, created.id))!;
   }
 
-  async function find(id: string): Promise<User | undefined> {
-    return isUuid(id) ? storage.findUser(db, id) : undefined;
+  async function find(id: string, scope: UserScope = {}): Promise<User | undefined> {
+    return isUuid(id) ? storage.findUser(db, id, scope) : undefined;
   }
 
-  async function get(id: string): Promise<User> {
-    const user = await find(id);
+  /** Locks the user, then reads it: what hangs on the row is read as it is once the lock is held. */
+  async function lock(tx: Queryable, id: string, scope: UserScope): Promise<User> {
+    await storage.lockUser(tx, id);
+    const user = await storage.findUser(tx, id, scope);
     if (user === undefined) throw noSuchUser();
+    requireVersion(user, scope.version);
     return user;
+  }
+
+  /** @returns what the update changes in the user's row */
+  async function requireAllowed(tx: Queryable, plan: Plan, user: User, { teamId }: UserScope): Promise<UserFields> {
+    const news = newsIn(plan.fields, user);
+    const opens = plan.changesPassword || news.email !== undefined || isRevived(user, news);
+    if (teamId !== undefined && (plan.changesPassword || Object.keys(news).length > 0)) throw onlyFromRoot();
+    if (opens && !mayGiveAllOf(user, await findRolePermissions(tx), plan.mayGive)) {
+      throw new AppError(
+        'permission_denied',
+        'This user may do more than you, or your credential, may. Changing their password or email, or giving their account ' +
+          'back, needs all of that.',
+      );
+    }
+    return news;
+  }
+
+  async function recordUpdate(tx: Queryable, before: User, news: UserFields, actor: Actor): Promise<void> {
+    const { enabled, ...rest } = news;
+    const user = { ...before, email: news.email ?? before.email };
+    if (enabled !== undefined) await record(tx, enabled ? 'user.enabled' : 'user.disabled', user, actor);
+    const fields = Object.keys(rest).map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+    const previous = news.email === undefined ? {} : { previous_email: before.email };
+    if (fields.length > 0) await record(tx, 'user.updated', user, actor, { fields, ...previous });
+  }
+
+  async function update(id: string, changes: UserUpdate, scope: UserScope, actor: Actor): Promise<User> {
+    const { password, teamRoles, ...given } = changes;
+    const fields = checkUserFields(given);
+    const seen = await find(id, scope);
+    if (seen === undefined) throw noSuchUser();
+    const teams = new Set([...seen.teamRoles, ...(teamRoles ?? [])].map(({ teamId }) => teamId));
+    const mayGive = await memberships.mayGive(actor, teams);
+    const plan = { fields, changesPassword: password !== undefined, mayGive };
+    // Asked here too, because a hash is expensive: who may not set it gets none made.
+    await requireAllowed(db, plan, seen, scope);
+    const passwordHash = password === undefined ? undefined : await passwords.hash('password', password);
+
+    const write = async (tx: Queryable): Promise<User> => {
+      const before = await lock(tx, id, scope);
+      const news = await requireAllowed(tx, plan, before, scope);
+      const limits = { teamId: scope.teamId, mayGive };
+      const changesRoles =
+        teamRoles !== undefined && (await memberships.replace(tx, { userId: id, teamRoles }, limits, actor));
+      if (!changesRoles && passwordHash === undefined && Object.keys(news).length === 0) return before;
+      await storage.updateUser(tx, id, { ...news, passwordHash });
+      if (passwordHash !== undefined || isShutOut(news)) await storage.endUserSessions(tx, id);
+      if (passwordHash !== undefined) await record(tx, 'user.password_changed', before, actor);
+      await recordUpdate(tx, before, news, actor);
+      return within((await storage.findUser(tx, id))!, scope);
+    };
+    const mayEndAdmin = teamRoles !== undefined || fields.enabled === false || fields.expiresAt instanceof Date;
+    return db.transaction((tx) => (mayEndAdmin ? keepRootAdmin(tx, () => write(tx)) : write(tx)));
   }
 
   return {
     prepare,
-    add,
-    async create(input, actor) {
-      const prepared = await prepare(input);
-      return db.transaction((tx) => add(tx, prepared, actor));
+    add: (tx, prepared, actor) => insert(tx, prepared, { mayGive: () => true }, actor),
+    async create({ teamRoles = [], ...input }, actor, { teamId } = {}) {
+      if (teamId !== undefined && teamRoles.length === 0) {
+        throw invalidField('team_roles', 'must have at least one role in your team');
+      }
+      const mayGive = await memberships.mayGive(actor, new Set(teamRoles.map((one) => one.teamId)));
+      const prepared = await prepare({ ...input, teamRoles });
+      return db.transaction((tx) => insert(tx, prepared, { teamId, mayGive }, actor));
     },
     find,
     findByEmail: async (email) => storage.findUserByEmail(db, checkEmail('email', email)),
-    list: ({ limit = 50, after } = {}) => storage.listUsers(db, { limit: Math.min(limit, 1_000), after }),
-    async setEnabled(id, enabled, actor) {
-      await get(id);
-      const changed = await db.transaction(async (tx) => {
-        const user = await keepRootAdmin(tx, () => storage.updateUserEnabled(tx, id, enabled));
-        if (user === undefined) return undefined;
-        if (!enabled) await storage.endUserSessions(tx, id);
-        await record(tx, enabled ? 'user.enabled' : 'user.disabled', user, actor);
-        return user;
-      });
-      return changed ?? get(id);
-    },
-    async setPassword(id, password, actor) {
-      await get(id);
-      const passwordHash = await passwords.hash('password', password);
+    list: (scope = {}, page = { limit: 1_000 }) => storage.listUsers(db, scope, page),
+    update,
+    setEnabled: (id, enabled, actor) => update(id, { enabled }, {}, actor),
+    setPassword: (id, password, actor) => update(id, { password }, {}, actor),
+    delete(id, actor, scope = {}) {
       return db.transaction(async (tx) => {
-        const user = await storage.updateUserPassword(tx, id, passwordHash);
-        if (user === undefined) throw noSuchUser();
-        await storage.endUserSessions(tx, id);
-        await record(tx, 'user.password_changed', user, actor);
-        return user;
+        if (!isUuid(id)) throw noSuchUser();
+        return keepRootAdmin(tx, async () => {
+          await lock(tx, id, scope);
+          if (scope.teamId !== undefined) throw onlyFromRoot();
+          const user = (await storage.deleteUser(tx, id))!;
+          await record(tx, 'user.deleted', user, actor);
+          return user;
+        });
       });
     },
-    async delete(id, actor) {
-      if (!isUuid(id)) throw noSuchUser();
-      return db.transaction(async (tx) => {
-        const user = await keepRootAdmin(tx, () => storage.deleteUser(tx, id));
-        if (user === undefined) throw noSuchUser();
-        await record(tx, 'user.deleted', user, actor);
-        return user;
-      });
+    async withOptions(users, caller) {
+      const options = await optionsOf(users, caller);
+      return users.map((user, index) => ({ ...user, options: options[index]! }));
     },
   };
+}
+
+/** Whether the news let somebody in who is, or soon would be, shut out. */
+function isRevived({ expiresAt: until }: User, { enabled, expiresAt }: UserFields): boolean {
+  const putOff = expiresAt !== undefined && until !== null && (expiresAt === null || expiresAt > until);
+  return enabled === true || putOff;
+}
+
+function isShutOut({ enabled, expiresAt }: UserFields): boolean {
+  return enabled === false || (expiresAt instanceof Date && expiresAt.getTime() <= Date.now());
+}
+
+/** As seen from within a team: nobody learns there which others the user is in. */
+function within(user: User, { teamId }: UserScope): User {
+  return teamId === undefined ? user : { ...user, teamRoles: user.teamRoles.filter((one) => one.teamId === teamId) };
+}
+
+function onlyFromRoot(): AppError {
+  return new AppError(
+    'permission_denied',
+    'From within a team only the roles in that team can be changed, because a user may be in others too. Use a credential ' +
+      'of the root team for the rest.',
+  );
 }
 
 function noSuchUser(): AppError {

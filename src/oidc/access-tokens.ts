@@ -48,8 +48,11 @@ export function createVerifyAccessToken(issuer: string, keys: KeySet, revokedTok
   };
 }
 
-/** Lets the userinfo endpoint (OpenID Connect Core 1.0 §5.3) accept our JWT access tokens of users. */
-export function useJwtAccessTokens(provider: Provider, verify: VerifyAccessToken): void {
+/**
+ * Lets the userinfo endpoint (OpenID Connect Core 1.0 §5.3) accept our JWT access tokens of users.
+ * @param audience what they must be for: a token for another API is that API's to see, and opens nothing here
+ */
+export function useJwtAccessTokens(provider: Provider, verify: VerifyAccessToken, audience: string): void {
   const Model = provider.AccessToken as unknown as {
     new (payload: Record<string, unknown>): AccessToken;
     find(value: string, options?: unknown): Promise<AccessToken | undefined>;
@@ -58,7 +61,7 @@ export function useJwtAccessTokens(provider: Provider, verify: VerifyAccessToken
   Model.find = async (value, options) => {
     if (!isJwt(value)) return findStored(value, options);
     const claims = await verify(value);
-    if (claims?.grant_id === undefined) return undefined;
+    if (claims?.grant_id === undefined || claims.aud !== audience) return undefined;
     return new Model({
       kind: 'AccessToken',
       jti: claims.jti,

@@ -28,7 +28,8 @@ export interface ClientLookupOptions {
 
 /**
  * Makes `provider` find its clients in our tables. The engine's own lookup keeps 100 built clients and hashes the metadata
- * on every request; here a built client lives exactly as long as the cached registration it was built from.
+ * on every request; here a built client lives exactly as long as the cached registration it was built from. That is a minute
+ * at most, and bounds how long keys fetched from a `jwks_uri` are good: the engine looks for new ones only when none fits.
  */
 export function useRegistrations(provider: Provider, { registrations, onSecretUsed }: ClientLookupOptions): void {
   const built = new WeakMap<Registration, Client>();
@@ -72,6 +73,7 @@ function toMetadata(registration: Registration): ClientMetadata {
     token_endpoint_auth_method: record.tokenEndpointAuthMethod as ClientMetadata['token_endpoint_auth_method'],
     ...(usesSecret(record.tokenEndpointAuthMethod) && { client_secret: UNKNOWABLE_SECRET }),
     ...(record.jwks && { jwks: record.jwks as ClientMetadata['jwks'] }),
+    ...(record.jwksUri && { jwks_uri: record.jwksUri }),
   };
   if (registration.kind === 'client') {
     return { ...common, grant_types: ['client_credentials'], response_types: [], redirect_uris: [] };

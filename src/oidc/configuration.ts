@@ -1,13 +1,15 @@
 /** Our policy in the engine's vocabulary: features, lifetimes, cookies, routes. Everything not offered is switched off here. */
 
 import type { JWK } from 'jose';
-import { type Configuration, interactionPolicy, type KoaContextWithOIDC, type Session } from 'oidc-provider';
+import { type Configuration, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Lifetimes } from '../config.ts';
 import { IDENTITY_SCOPES } from '../domain/permissions.ts';
 import { CLAIMS } from './account.ts';
 import { allowsOrigin } from './client-metadata.ts';
 import { allowedPolicy } from './introspection.ts';
+import type { OutboundFetch } from './outbound.ts';
 import type { createResourceServers } from './resource-servers.ts';
+import { atLeastOne } from './sign-in-settings.ts';
 
 export const ROUTES = {
   authorization: '/oauth2/authorize',
@@ -45,7 +47,10 @@ export interface ConfigurationOptions {
   findAccount: Configuration['findAccount'];
   extraTokenClaims: Configuration['extraTokenClaims'];
   resourceServers: ReturnType<typeof createResourceServers>;
+  /** Seconds a browser session lives from now. */
+  sessionTtl: (session: object) => number;
   pages: EnginePages;
+  outboundFetch: OutboundFetch;
 }
 
 export function createConfiguration(options: ConfigurationOptions): Configuration {
@@ -55,6 +60,7 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
     jwks: { keys: options.signingKeys as never },
     findAccount: options.findAccount,
     extraTokenClaims: options.extraTokenClaims,
+    fetch: options.outboundFetch as never,
     routes: ROUTES,
     scopes: Object.keys(IDENTITY_SCOPES),
     claims: CLAIMS,
@@ -109,7 +115,7 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
       RefreshToken: (ctx) => atLeastOne(Math.min(lifetimes.refreshToken, remaining(ctx.oidc.entities.Grant?.exp))),
       Grant: lifetimes.grant,
       Interaction: lifetimes.interaction,
-      Session: (_ctx, session) => sessionTtl(session, lifetimes),
+      Session: (_ctx, session) => options.sessionTtl(session),
     },
     cookies: createCookies(options),
   };
@@ -144,18 +150,6 @@ function createPolicy() {
   return policy;
 }
 
-/** Ends after idleness, and for good some time after the login (ASVS 7.3.1, 7.3.2). */
-function sessionTtl(session: Session, lifetimes: Lifetimes): number {
-  const loginTs = (session as { loginTs?: number }).loginTs;
-  const untilEnd =
-    loginTs === undefined ? lifetimes.session : loginTs + lifetimes.session - Math.floor(Date.now() / 1000);
-  return atLeastOne(Math.min(lifetimes.sessionIdle, untilEnd));
-}
-
 function remaining(exp: number | undefined): number {
   return exp === undefined ? Number.MAX_SAFE_INTEGER : exp - Math.floor(Date.now() / 1000);
-}
-
-function atLeastOne(seconds: number): number {
-  return Math.max(1, seconds);
 }

@@ -12,3 +12,10 @@ function temporarilyUnavailable(error: AppError): Error {
 export function engineError(error: unknown): unknown {
   return error instanceof AppError && error.kind === 'unavailable' ? temporarilyUnavailable(error) : error;
 }
+
+/** The way back: what the engine throws for a failure of storage, as ours. */
+export function ourError(error: unknown): unknown {
+  const { statusCode, error_description } = (error ?? {}) as { statusCode?: number; error_description?: string };
+  if (statusCode !== 503) return error;
+  return new AppError('unavailable', error_description ?? 'Try again in a few seconds.', { cause: error });
+}

@@ -12,8 +12,10 @@ import type { Audit } from '../domain/audit.ts';
 import type { Authority } from '../domain/authority.ts';
 import type { LastUsed } from '../domain/last-used.ts';
 import type { Registrations } from '../domain/registrations.ts';
+import type { ResourceServers } from '../domain/resource-servers.ts';
 import type { RevokedTokens } from '../domain/revoked-tokens.ts';
 import type { Sealing } from '../domain/sealing.ts';
+import type { Settings } from '../domain/settings.ts';
 import type { KeySet, SigningKeys } from '../domain/signing-keys.ts';
 import type { Notifications } from '../storage/notifications.ts';
 import type { Database } from '../storage/pool.ts';
@@ -26,11 +28,14 @@ import { registrationFor, useRegistrations } from './client-metadata.ts';
 import { createConfiguration, type EnginePages } from './configuration.ts';
 import { completeDiscovery } from './discovery.ts';
 import { createInteractions } from './interactions.ts';
-import { addGrantProperty, useSteps } from './internals.ts';
+import { addProperty, useSteps } from './internals.ts';
 import { createIntrospectStep } from './introspection.ts';
-import { createResourceServers } from './resource-servers.ts';
+import { createOutboundFetch, type OutboundFetch } from './outbound.ts';
+import { createCheckResource, createResourceServers, createTargets, type Targets } from './resource-servers.ts';
 import { createRevokeStep } from './revocation.ts';
-import { checkScope } from './scopes.ts';
+import { createCheckScope } from './scopes.ts';
+import { createSessionOf } from './session.ts';
+import { createRequireEnabled, createSessionTtl, useSessionLifetimes } from './sign-in-settings.ts';
 
 export interface EngineOptions {
   config: Pick<Config, 'issuer' | 'lifetimes' | 'accessTokenAlg'>;
@@ -40,6 +45,8 @@ export interface EngineOptions {
   audit: Audit;
   authority: Authority;
   registrations: Registrations;
+  resourceServers: Pick<ResourceServers, 'findForProtocol'>;
+  settings: Pick<Settings, 'current' | 'latest'>;
   apiKeys: Pick<ApiKeys, 'verify'>;
   signingKeys: SigningKeys;
   revokedTokens: RevokedTokens;
@@ -49,12 +56,16 @@ export interface EngineOptions {
   /** Identifier of the server's own API: the `aud` of a token that names no other resource. */
   defaultResource: string;
   onError: (error: unknown, req: IncomingMessage | undefined) => void;
+  /** How addresses that clients name are fetched (default: from the public internet only). */
+  outboundFetch?: OutboundFetch;
 }
 
 export interface Engine {
   /** Answers one request; the caller has checked its Host. */
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
   interactions: ReturnType<typeof createInteractions>;
+  /** Who is logged in with a browser. */
+  sessionOf: ReturnType<typeof createSessionOf>;
   /** The public keys tokens of this server can be verified with, now; the same object until they change. */
   publishedKeys(): { keys: JWK[] };
   close(): void;
@@ -65,7 +76,13 @@ const LONGEST_WAIT_MS = 24 * 3600 * 1000;
 
 /** The engine builds itself when `notifications` first connects: its keys are in the database. */
 export function createEngine(options: EngineOptions): Engine {
-  const { config, notifications, signingKeys, onError } = options;
+  const { config, notifications, settings, signingKeys, onError } = options;
+  const targets = createTargets({
+    defaultResource: options.defaultResource,
+    accessTokenAlg: config.accessTokenAlg,
+    accessTokenTtl: config.lifetimes.accessToken,
+    resourceServers: options.resourceServers,
+  });
   let published: { keys: JWK[] } = { keys: [] };
   let provider: Provider;
   let handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
@@ -76,7 +93,7 @@ export function createEngine(options: EngineOptions): Engine {
     const keys = await signingKeys.current();
     if (keys.signing.length === 0) return;
     published = { keys: keys.published };
-    provider = createProvider(options, keys);
+    provider = createProvider(options, keys, targets);
     handle = provider.callback() as unknown as typeof handle;
     clearTimeout(timer);
     if (keys.changesAt === undefined) return;
@@ -97,14 +114,21 @@ export function createEngine(options: EngineOptions): Engine {
       req.headers['x-forwarded-proto'] = protocol.slice(0, -1);
       await handle(req, res);
     },
-    interactions: createInteractions(() => provider, options.defaultResource),
+    interactions: createInteractions({
+      provider: () => provider,
+      defaultResource: options.defaultResource,
+      targets,
+      settings,
+    }),
+    sessionOf: createSessionOf(() => provider, options.authority),
     publishedKeys: () => published,
     close: () => clearTimeout(timer),
   };
 }
 
-function createProvider(options: EngineOptions, keys: KeySet): Provider {
-  const { config, db, sealing, audit, authority, revokedTokens, lastUsed, onError } = options;
+function createProvider(options: EngineOptions, keys: KeySet, targets: Targets): Provider {
+  const { config, db, sealing, audit, authority, settings, revokedTokens, lastUsed, defaultResource, onError } =
+    options;
   const provider = new Provider(
     config.issuer,
     createConfiguration({
@@ -114,30 +138,30 @@ function createProvider(options: EngineOptions, keys: KeySet): Provider {
       adapter: createAdapterFactory({ db, sealing, reuseGrace: config.lifetimes.reuseGrace }),
       findAccount: createFindAccount(authority),
       extraTokenClaims,
-      resourceServers: createResourceServers({
-        defaultResource: options.defaultResource,
-        accessTokenAlg: config.accessTokenAlg,
-        accessTokenTtl: config.lifetimes.accessToken,
-        authority,
-      }),
+      resourceServers: createResourceServers({ defaultResource, targets, authority }),
+      sessionTtl: createSessionTtl(settings),
       pages: options.pages,
+      outboundFetch: options.outboundFetch ?? createOutboundFetch(),
     }),
   );
   provider.proxy = true;
 
   const actorOf = createActorOf(options.requestInfo);
   const verifyAccessToken = createVerifyAccessToken(config.issuer, keys, revokedTokens);
-  addGrantProperty(provider, 'teamId');
+  addProperty(provider, 'Grant', 'teamId');
+  useSessionLifetimes(provider, settings);
   useRegistrations(provider, {
     registrations: options.registrations,
     onSecretUsed: (id) => lastUsed.touch('client_secrets', id),
   });
-  useJwtAccessTokens(provider, verifyAccessToken);
+  useJwtAccessTokens(provider, verifyAccessToken, defaultResource);
+  const checkResource = createCheckResource(targets);
   useSteps(provider, {
-    checkScope,
+    requireEnabled: createRequireEnabled(settings),
+    checkScope: createCheckScope(targets),
     requireAuthentication,
-    checkGrantType,
-    introspect: createIntrospectStep({ ...options, issuer: config.issuer, verifyAccessToken }),
+    checkGrantType: (ctx, next) => checkGrantType(ctx, () => checkResource(ctx, next)),
+    introspect: createIntrospectStep({ ...options, issuer: config.issuer, verifyAccessToken, targets }),
     revoke: createRevokeStep({ db, audit, actorOf, revokedTokens, verifyAccessToken }),
   });
   provider.use(completeDiscovery(config.issuer));
@@ -145,6 +169,9 @@ function createProvider(options: EngineOptions, keys: KeySet): Provider {
   provider.on('grant.success', (ctx) => {
     const { kind, record } = registrationFor(ctx.oidc.client!);
     lastUsed.touch(kind === 'app' ? 'oauth_apps' : 'oauth_clients', record.id);
+    const { Grant, Account } = ctx.oidc.entities;
+    if (Grant) lastUsed.touch('grants', Grant.jti);
+    if (Account && ctx.oidc.params?.grant_type === 'refresh_token') lastUsed.touch('users', Account.accountId);
   });
   provider.on('server_error', (ctx, error) => onError(error, ctx.req));
   (provider as NodeJS.EventEmitter).on('error', (error: unknown) => onError(error, undefined));

@@ -6,21 +6,34 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Provider from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import { isIdentityScope } from '../domain/permissions.ts';
+import type { Settings } from '../domain/settings.ts';
 import { AppError } from '../errors.ts';
+import { ourError } from './errors.ts';
+import type { Targets } from './resource-servers.ts';
+import { requireEnabled } from './sign-in-settings.ts';
 
 type Details = Awaited<ReturnType<Provider['interactionDetails']>>;
 
-/** @param provider gives the current provider (it is rebuilt when signing keys change) */
-export function createInteractions(provider: () => Provider, defaultResource: string) {
+export interface InteractionsOptions {
+  /** Gives the current provider (it is rebuilt when signing keys change). */
+  provider: () => Provider;
+  defaultResource: string;
+  targets: Targets;
+  settings: Pick<Settings, 'current'>;
+}
+
+export function createInteractions({ provider, defaultResource, targets, settings }: InteractionsOptions) {
   const loaded = new WeakMap<IncomingMessage, Details>();
 
   /**
    * Reads it once for a request: the engine asks the database twice for every look.
-   * @throws AppError `failed_precondition` when this browser has no such interaction (any more)
+   * @throws AppError `failed_precondition` when this browser has no such interaction (any more); `unavailable` while the
+   *   authorization server is switched off
    */
   async function load(req: IncomingMessage, res: ServerResponse): Promise<Details> {
     const known = loaded.get(req);
     if (known !== undefined) return known;
+    await requireEnabled(settings);
     try {
       const details = await provider().interactionDetails(req, res);
       loaded.set(req, details);
@@ -56,6 +69,7 @@ export function createInteractions(provider: () => Provider, defaultResource: st
         params,
         accountId: session?.accountId,
         requestedScopes: scopesOf(params),
+        otherResources: resourcesOf(params).filter((resource) => resource !== defaultResource),
         missingScopes: [
           ...new Set([
             ...(missing.missingOIDCScope ?? []),
@@ -94,6 +108,7 @@ export function createInteractions(provider: () => Provider, defaultResource: st
       }
       const requested = new Set(scopesOf(params));
       const granted = scopes.filter((scope) => requested.has(scope));
+      const named = await targets.named(params.resource).catch((cause: unknown) => Promise.reject(unwrap(cause)));
       const { Grant } = provider();
       const grant = new Grant({
         accountId: session.accountId,
@@ -102,7 +117,7 @@ export function createInteractions(provider: () => Provider, defaultResource: st
         jti: crypto.randomUUID(),
       } as never);
       grant.addOIDCScope(granted.filter(isIdentityScope).join(' '));
-      grant.addResourceScope(defaultResource, granted.join(' '));
+      for (const { resource, hasScope } of named) grant.addResourceScope(resource, granted.filter(hasScope).join(' '));
       const grantId = await grant.save().catch((cause: unknown) => Promise.reject(unwrap(cause)));
       return answer(interaction, { consent: { grantId } });
     },
@@ -132,6 +147,10 @@ function scopesOf(params: Record<string, unknown>): string[] {
   return typeof params.scope === 'string' && params.scope !== '' ? params.scope.split(' ') : [];
 }
 
+function resourcesOf({ resource }: Record<string, unknown>): string[] {
+  return resource === undefined ? [] : [resource].flat().map(String);
+}
+
 /** What the engine throws in its own words (also for failures of storage) as ours. */
 function unwrap(cause: unknown): unknown {
   if (cause instanceof errors.SessionNotFound) {
@@ -141,7 +160,8 @@ function unwrap(cause: unknown): unknown {
       { cause },
     );
   }
-  const { statusCode, error_description } = (cause ?? {}) as { statusCode?: number; error_description?: string };
-  if (statusCode !== 503) return cause;
-  return new AppError('unavailable', error_description ?? 'Try again in a few seconds.', { cause });
+  if (cause instanceof errors.InvalidTarget) {
+    return new AppError('failed_precondition', 'What the app asks access to is no longer registered here.', { cause });
+  }
+  return ourError(cause);
 }

@@ -20,6 +20,8 @@ import token from 'oidc-provider/lib/actions/token.js';
 export type Step = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
 
 export interface ReplacedSteps {
+  /** Whether anything is authorized or issued at all. Comes before whatever looks at the request. */
+  requireEnabled: Step;
   /** Which scopes an authorization request may ask for. Replaces the rule that drops offline_access without prompt=consent. */
   checkScope: Step;
   /** What happens before the engine authenticates a client. */
@@ -40,12 +42,12 @@ export function useSteps(provider: Provider, steps: ReplacedSteps): void {
 }
 
 /**
- * Lets grants carry a property of ours through the engine's storage.
+ * Lets grants or sessions carry a property of ours through the engine's storage.
  * The engine keeps only the payload names a model lists.
  */
-export function addGrantProperty(provider: Provider, name: string): void {
-  const names = (provider.Grant as unknown as { IN_PAYLOAD: string[] }).IN_PAYLOAD;
-  Object.defineProperty(provider.Grant, 'IN_PAYLOAD', { get: () => [...names, name] });
+export function addProperty(provider: Provider, model: 'Grant' | 'Session', name: string): void {
+  const names = (provider[model] as unknown as { IN_PAYLOAD: string[] }).IN_PAYLOAD;
+  Object.defineProperty(provider[model], 'IN_PAYLOAD', { get: () => [...names, name] });
 }
 
 function replaceStep(stack: Step[], name: string, pick: (steps: ReplacedSteps, original: Step) => Step): void {
@@ -72,6 +74,14 @@ for (const stack of [token, introspection, revocation, getAuthorization('pushed_
     'authenticateClient',
     (steps, original) => (ctx, next) => steps.requireAuthentication(ctx, () => original(ctx, next)),
   );
+}
+for (const [stack, first] of [
+  [token, 'authenticateClient'],
+  [getAuthorization('pushed_authorization_request'), 'authenticateClient'],
+  [getAuthorization('authorization'), 'checkClient'],
+  [getAuthorization('resume'), 'resumeAction'],
+]) {
+  replaceStep(stack, first, (steps, original) => (ctx, next) => steps.requireEnabled(ctx, () => original(ctx, next)));
 }
 replaceStep(token, 'allowedGrantTypeCheck', (steps) => steps.checkGrantType);
 replaceStep(introspection, 'rejectStructuredTokens', (steps) => steps.introspect);

@@ -14,6 +14,7 @@ import type { GrantPayload } from './adapter.ts';
 import { registrationFor } from './client-metadata.ts';
 import { engineError } from './errors.ts';
 import type { Step } from './internals.ts';
+import type { Targets } from './resource-servers.ts';
 
 export interface IntrospectionOptions {
   db: Queryable;
@@ -22,6 +23,7 @@ export interface IntrospectionOptions {
   authority: Pick<Authority, 'permissionsIn'>;
   registrations: Registrations;
   verifyAccessToken: VerifyAccessToken;
+  targets: Pick<Targets, 'find'>;
 }
 
 /** RFC 7662 §2.2: nothing more is said about what is not active, or not the caller's business. */
@@ -85,9 +87,11 @@ async function introspectJwt(options: IntrospectionOptions, caller: Client, toke
   };
 }
 
-/** What the token may do now; undefined when its grant, user or client has ended since it was issued. */
+/** What the token may do now; undefined when its grant, user, client or resource server has ended since it was issued. */
 async function liveScopes(options: IntrospectionOptions, claims: AccessTokenClaims): Promise<string[] | undefined> {
-  const scopes = claims.scope?.split(' ') ?? [];
+  const target = await options.targets.find(claims.aud);
+  if (target === undefined) return undefined;
+  const scopes = (claims.scope?.split(' ') ?? []).filter(target.hasScope);
   const registration = await options.registrations.findForProtocol(claims.client_id);
   if (registration === undefined || !registration.record.enabled) return undefined;
   if (claims.grant_id === undefined) {

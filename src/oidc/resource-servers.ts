@@ -1,34 +1,120 @@
 /**
- * Resource indicators (RFC 8707): which API a token is for, and what its tokens look like (RFC 9068 JWTs).
- * Today there is one resource server, the server's own API; a request that names none gets it.
+ * Resource indicators (RFC 8707): which API a token is for, and what its tokens look like (RFC 9068 JWTs). A request that
+ * names no resource gets the server's own API; the others are registered.
  */
 import { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
 import type { Authority } from '../domain/authority.ts';
-import { scopesWithin } from '../domain/permissions.ts';
+import { isScope, scopesWithin } from '../domain/permissions.ts';
+import type { ResourceServers } from '../domain/resource-servers.ts';
+import type { SigningAlg } from '../domain/signing-keys.ts';
 import type { GrantPayload } from './adapter.ts';
 import { allowedScopes, registrationFor } from './client-metadata.ts';
 import { engineError } from './errors.ts';
+import type { Step } from './internals.ts';
 import { requireAllowed } from './scopes.ts';
 
-export interface ResourceServersOptions {
-  /** The identifier (`aud`) of the server's own API. */
-  defaultResource: string;
-  accessTokenAlg: 'ES256' | 'RS256' | 'EdDSA';
+/** An API that tokens can be for. */
+export interface Target {
+  /** Its identifier, the `aud` of its tokens. */
+  resource: string;
+  /** Whether a scope word means something there. */
+  hasScope(word: string): boolean;
+  /** Whether it has no scopes at all: then every client may ask for its tokens, which say who calls and no more. */
+  isWithoutScopes: boolean;
   accessTokenTtl: number;
+  alg: SigningAlg;
+}
+
+export interface TargetsOptions {
+  /** The identifier of the server's own API. */
+  defaultResource: string;
+  accessTokenAlg: SigningAlg;
+  accessTokenTtl: number;
+  resourceServers: Pick<ResourceServers, 'findForProtocol'>;
+}
+
+export interface Targets {
+  /** Undefined when nothing is registered under that identifier. Failures are in the engine's words. */
+  find(resource: string): Promise<Target | undefined>;
+  /**
+   * The APIs a request names; its own one for none.
+   * @param resource the request's parameter
+   * @throws InvalidTarget when one of them is unknown, or there are too many
+   */
+  named(resource: unknown): Promise<Target[]>;
+}
+
+const MOST_RESOURCES = 10;
+
+export function createTargets(options: TargetsOptions): Targets {
+  const { defaultResource, resourceServers } = options;
+  const own: Target = {
+    resource: defaultResource,
+    hasScope: isScope,
+    isWithoutScopes: false,
+    accessTokenTtl: options.accessTokenTtl,
+    alg: options.accessTokenAlg,
+  };
+
+  async function find(resource: string): Promise<Target | undefined> {
+    if (resource === defaultResource) return own;
+    const server = await resourceServers.findForProtocol(resource).catch((error: unknown) => {
+      throw engineError(error);
+    });
+    if (server === undefined) return undefined;
+    const words = new Set(server.scopes.map(({ name }) => name));
+    return {
+      resource,
+      hasScope: (word) => words.has(word),
+      isWithoutScopes: words.size === 0,
+      accessTokenTtl: server.accessTokenTtlSeconds,
+      alg: server.signingAlg as SigningAlg,
+    };
+  }
+
+  return {
+    find,
+    async named(resource = defaultResource) {
+      const named = [resource].flat();
+      if (named.length > MOST_RESOURCES) throw new errors.InvalidTarget('too many resource indicators');
+      return Promise.all(
+        named.map(async (one) => {
+          const target = await find(String(one));
+          if (target === undefined) throw new errors.InvalidTarget();
+          return target;
+        }),
+      );
+    },
+  };
+}
+
+/** The token endpoint's step before a code or refresh token is used up: a mistaken resource must not cost it. */
+export function createCheckResource(targets: Targets): Step {
+  return async (ctx, next) => {
+    await targets.named(ctx.oidc.params!.resource);
+    await next();
+  };
+}
+
+export interface ResourceServersOptions {
+  defaultResource: string;
+  targets: Targets;
   authority: Pick<Authority, 'permissionsIn'>;
 }
 
 /** The `features.resourceIndicators` part of the engine's configuration. */
-export function createResourceServers(options: ResourceServersOptions) {
-  const { defaultResource, accessTokenAlg, accessTokenTtl, authority } = options;
-
-  async function scopesFor(ctx: KoaContextWithOIDC): Promise<string[]> {
+export function createResourceServers({ defaultResource, targets, authority }: ResourceServersOptions) {
+  async function scopesFor(ctx: KoaContextWithOIDC, target: Target): Promise<string[]> {
     const client = ctx.oidc.client!;
     const grant = ctx.oidc.entities.Grant as GrantPayload | undefined;
-    const allowed = [...allowedScopes(client)];
+    const allowed = [...allowedScopes(client)].filter(target.hasScope);
+    if (allowed.length === 0 && !target.isWithoutScopes) {
+      throw new errors.InvalidTarget('no scope of the requested resource is allowed to this client');
+    }
     if (registrationFor(client).kind === 'client') {
-      // No scope asked for: everything the client is allowed, as machine clients expect.
-      ctx.oidc.params!.scope = requireAllowed(client, String(ctx.oidc.params!.scope ?? allowed.join(' '))).join(' ');
+      // No scope asked for: everything the client is allowed there, as machine clients expect.
+      const asked = ctx.oidc.params!.scope ?? allowed.join(' ');
+      if (asked !== '') ctx.oidc.params!.scope = requireAllowed(client, String(asked), [target]).join(' ');
       return allowed;
     }
     if (ctx.oidc.route !== 'token' || !grant?.teamId || !grant.accountId) return allowed;
@@ -39,17 +125,20 @@ export function createResourceServers(options: ResourceServersOptions) {
 
   return {
     enabled: true,
-    defaultResource: () => defaultResource,
+    /** Also asked which one of several it is to be: only one of them can be meant without a word. */
+    defaultResource: (_ctx: KoaContextWithOIDC, _client: unknown, oneOf?: string[]) =>
+      oneOf === undefined || oneOf.includes(defaultResource) ? defaultResource : oneOf,
     useGrantedResource: () => true,
     async getResourceServerInfo(ctx: KoaContextWithOIDC, resource: string): Promise<ResourceServer> {
-      if (resource !== defaultResource) throw new errors.InvalidTarget();
-      const scopes = await scopesFor(ctx).catch((error: unknown) => Promise.reject(engineError(error)));
+      const target = await targets.find(resource);
+      if (target === undefined) throw new errors.InvalidTarget();
+      const scopes = await scopesFor(ctx, target).catch((error: unknown) => Promise.reject(engineError(error)));
       return {
         scope: scopes.join(' '),
-        audience: defaultResource,
+        audience: resource,
         accessTokenFormat: 'jwt',
-        accessTokenTTL: accessTokenTtl,
-        jwt: { sign: { alg: accessTokenAlg } },
+        accessTokenTTL: target.accessTokenTtl,
+        jwt: { sign: { alg: target.alg } },
       } as ResourceServer;
     },
   };

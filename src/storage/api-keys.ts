@@ -1,4 +1,5 @@
 /** API keys, personal and team. The text is never here: only its digest, and what people recognise a key by. */
+import { type Condition, type Listing, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
 export interface ApiKeyRecord {
@@ -13,7 +14,7 @@ export interface ApiKeyRecord {
   /** The owner of a personal key; null for a team key. */
   userId: string | null;
   ownerEmail: string | null;
-  /** Null: everything its owner may do. */
+  /** Null: everything its owner may do, but for what a key has only when its scopes name it. */
   scopes: string[] | null;
   /** 1 ACTIVE, 2 INACTIVE. */
   status: 1 | 2;
@@ -23,6 +24,9 @@ export interface ApiKeyRecord {
   /** Equal to `createdAt` until the first use. */
   lastAccessAt: Date;
   expiresAt: Date | null;
+  /** Until when the text before the last rotation is good too; null when it is not. */
+  previousExpiresAt: Date | null;
+  version: string;
 }
 
 /** Which keys a caller may touch. Every field given narrows the statement itself. */
@@ -32,11 +36,15 @@ export interface ApiKeyScope {
   userId?: string | undefined;
 }
 
-export interface NewApiKey {
-  kind: 'personal' | 'team';
+/** What is kept of a text. */
+export interface ApiKeyText {
   digest: Buffer;
   prefix: string;
   lastFour: string;
+}
+
+export interface NewApiKey extends ApiKeyText {
+  kind: 'personal' | 'team';
   name: string;
   teamId: string;
   userId: string | null;
@@ -49,20 +57,30 @@ const COLUMNS = `id, kind, prefix, last_four AS "lastFour", name, team_id AS "te
   (SELECT teams.name FROM teams WHERE teams.id = team_id) AS "teamName", user_id AS "userId",
   (SELECT users.email FROM users WHERE users.id = user_id) AS "ownerEmail", scopes, status,
   created_by AS "createdBy", created_at AS "createdAt", updated_at AS "updatedAt",
-  last_access_at AS "lastAccessAt", expires_at AS "expiresAt"`;
+  last_access_at AS "lastAccessAt", expires_at AS "expiresAt", previous_expires_at AS "previousExpiresAt", ${VERSION}`;
+
+const LISTING: Listing = {
+  columns: COLUMNS,
+  from: 'api_keys',
+  fields: {
+    kind: { sql: 'kind', type: 'text' },
+    team_id: { sql: 'team_id', type: 'uuid' },
+    user_id: { sql: 'user_id', type: 'uuid' },
+    status: { sql: 'status', type: 'smallint' },
+    name: { sql: 'name', type: 'text' },
+    created_at: { sql: 'created_at', type: 'timestamptz' },
+  },
+  order: { field: 'created_at', descending: false },
+};
 
 // $2 to $4 in every statement about one key. A null narrows nothing.
 const IN_SCOPE = `($2::text IS NULL OR kind = $2) AND ($3::uuid IS NULL OR team_id = $3) AND ($4::uuid IS NULL OR user_id = $4)`;
 
 /** @throws AppError `failed_precondition` when the team, or the owner's membership of it, does not exist. */
 export async function insertApiKey(db: Queryable, key: NewApiKey): Promise<ApiKeyRecord> {
-  // Whole milliseconds, because a page of a list ends at a time that went through JavaScript.
   const { rows } = await db.query<ApiKeyRecord>(
-    `INSERT INTO api_keys (kind, digest, prefix, last_four, name, team_id, user_id, scopes, created_by, expires_at,
-       created_at, updated_at, last_access_at)
-     SELECT $1, $2, $3, $4, $5, $6::uuid, $7::uuid, $8::text[], $9::uuid, $10::timestamptz, t, t, t
-     FROM date_trunc('milliseconds', now()) AS t
-     RETURNING ${COLUMNS}`,
+    `INSERT INTO api_keys (kind, digest, prefix, last_four, name, team_id, user_id, scopes, created_by, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${COLUMNS}`,
     [
       key.kind,
       key.digest,
@@ -87,75 +105,72 @@ export async function findApiKey(db: Queryable, id: string, scope: ApiKeyScope):
   return rows[0];
 }
 
-export async function findApiKeyByDigest(db: Queryable, digest: Buffer): Promise<ApiKeyRecord | undefined> {
-  const { rows } = await db.query<ApiKeyRecord>(`SELECT ${COLUMNS} FROM api_keys WHERE digest = $1`, [digest]);
-  return rows[0];
-}
-
-/**
- * Keys in the order they were created.
- * @param page at most `limit`, those behind `after`
- */
-export async function listApiKeys(
-  db: Queryable,
-  scope: ApiKeyScope,
-  page: { limit: number; after?: { createdAt: Date; id: string } | undefined },
-): Promise<ApiKeyRecord[]> {
-  const { rows } = await db.query<ApiKeyRecord>(
-    `SELECT ${COLUMNS} FROM api_keys
-     WHERE ($1::timestamptz IS NULL OR (created_at, id) > ($1, $5::uuid)) AND ${IN_SCOPE}
-     ORDER BY created_at, id LIMIT $6`,
-    [
-      page.after?.createdAt ?? null,
-      scope.kind ?? null,
-      scope.teamId ?? null,
-      scope.userId ?? null,
-      page.after?.id ?? null,
-      page.limit,
-    ],
-  );
-  return rows;
-}
-
-export async function updateApiKeyName(
-  db: Queryable,
-  id: string,
-  scope: ApiKeyScope,
-  name: string,
-): Promise<ApiKeyRecord | undefined> {
-  const { rows } = await db.query<ApiKeyRecord>(
-    `UPDATE api_keys SET name = $5, updated_at = now() WHERE id = $1 AND ${IN_SCOPE} RETURNING ${COLUMNS}`,
-    [...one(id, scope), name],
-  );
-  return rows[0];
-}
-
-/** `changed` is false when the key had that status already. */
-export async function updateApiKeyStatus(
-  db: Queryable,
-  id: string,
-  scope: ApiKeyScope,
-  status: 1 | 2,
-): Promise<{ key: ApiKeyRecord; changed: boolean } | undefined> {
-  const { rows } = await db.query<ApiKeyRecord & { before: number }>(
-    `WITH found AS (SELECT id AS found_id, status AS before FROM api_keys WHERE id = $1 AND ${IN_SCOPE} FOR UPDATE)
-     UPDATE api_keys SET status = $5, updated_at = CASE WHEN before = $5 THEN updated_at ELSE now() END
-     FROM found WHERE id = found_id
-     RETURNING ${COLUMNS}, before`,
-    [...one(id, scope), status],
-  );
-  if (rows[0] === undefined) return undefined;
-  const { before, ...key } = rows[0];
-  return { key, changed: before !== status };
-}
-
-/** Deletes the key and answers what it was. */
-export async function deleteApiKey(db: Queryable, id: string, scope: ApiKeyScope): Promise<ApiKeyRecord | undefined> {
-  const { rows } = await db.query<ApiKeyRecord>(
-    `DELETE FROM api_keys WHERE id = $1 AND ${IN_SCOPE} RETURNING ${COLUMNS}`,
+/** As `findApiKey`; nobody else changes the key until the transaction ends. */
+export async function lockApiKey(tx: Queryable, id: string, scope: ApiKeyScope): Promise<ApiKeyRecord | undefined> {
+  const { rows } = await tx.query<ApiKeyRecord>(
+    `SELECT ${COLUMNS} FROM api_keys WHERE id = $1 AND ${IN_SCOPE} FOR UPDATE`,
     one(id, scope),
   );
   return rows[0];
+}
+
+/** The key a text is, and until when that text is good: null for the newest text of a key. */
+export async function findApiKeyByDigest(
+  db: Queryable,
+  digest: Buffer,
+): Promise<(ApiKeyRecord & { textExpiresAt: Date | null }) | undefined> {
+  const { rows } = await db.query<ApiKeyRecord & { textExpiresAt: Date | null }>(
+    `SELECT ${COLUMNS}, CASE WHEN digest = $1 THEN NULL ELSE previous_expires_at END AS "textExpiresAt"
+     FROM api_keys WHERE digest = $1 OR previous_digest = $1`,
+    [digest],
+  );
+  return rows[0];
+}
+
+/** Keys, unless told otherwise in the order they were created. */
+export function listApiKeys(
+  db: Queryable,
+  { kind, teamId, userId }: ApiKeyScope,
+  page: Page,
+): Promise<(ApiKeyRecord & { sortKey: string })[]> {
+  const scope = Object.entries({ kind, team_id: teamId, user_id: userId }).flatMap(([field, value]): Condition[] =>
+    value === undefined ? [] : [{ field, operator: 'eq', value }],
+  );
+  return listRows(db, LISTING, { ...page, conditions: [...scope, ...(page.conditions ?? [])] });
+}
+
+/** This and the following are for a key that is locked. */
+export async function updateApiKey(
+  tx: Queryable,
+  id: string,
+  changes: { name?: string; status?: 1 | 2 },
+): Promise<ApiKeyRecord> {
+  const { rows } = await tx.query<ApiKeyRecord>(
+    `UPDATE api_keys SET name = coalesce($2, name), status = coalesce($3, status), updated_at = now()
+     WHERE id = $1 RETURNING ${COLUMNS}`,
+    [id, changes.name ?? null, changes.status ?? null],
+  );
+  return rows[0]!;
+}
+
+/** Gives the key another text; the one it had is good until `previousExpiresAt`, the one before that no more. */
+export async function updateApiKeyText(
+  tx: Queryable,
+  id: string,
+  { digest, prefix, lastFour }: ApiKeyText,
+  previousExpiresAt: Date | null,
+): Promise<ApiKeyRecord> {
+  const { rows } = await tx.query<ApiKeyRecord>(
+    `UPDATE api_keys SET digest = $2, prefix = $3, last_four = $4, previous_expires_at = $5, updated_at = now(),
+       previous_digest = CASE WHEN $5::timestamptz IS NULL THEN NULL ELSE digest END
+     WHERE id = $1 RETURNING ${COLUMNS}`,
+    [id, digest, prefix, lastFour, previousExpiresAt],
+  );
+  return rows[0]!;
+}
+
+export async function deleteApiKey(tx: Queryable, id: string): Promise<void> {
+  await tx.query('DELETE FROM api_keys WHERE id = $1', [id]);
 }
 
 function one(id: string, { kind, teamId, userId }: ApiKeyScope): unknown[] {

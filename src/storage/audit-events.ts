@@ -1,4 +1,5 @@
 /** The audit trail's rows. Insert only. */
+import { type Condition, type Listing, listRows, type Page } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
 export interface AuditEventRecord {
@@ -24,4 +25,71 @@ export async function insertAuditEvents(db: Queryable, events: AuditEventRecord[
        "teamId" uuid, "targetKind" text, "targetId" text, "requestId" text, ip text, details jsonb)`,
     [JSON.stringify(events)],
   );
+}
+
+/** An event as it was written; ids count up, but may become visible in another order. */
+export interface RecordedAuditEventRecord extends AuditEventRecord {
+  id: string;
+  /** Its place in the list's order (storage/listing.ts). */
+  sortKey: string;
+}
+
+// Each field has an index with the time behind it: the trail is the longest table there is.
+const LISTING: Listing = {
+  columns: `id, occurred_at AS "occurredAt", action, outcome, actor_kind AS "actorKind", actor_id AS "actorId",
+    team_id AS "teamId", target_kind AS "targetKind", target_id AS "targetId", request_id AS "requestId", ip, details`,
+  from: 'audit_events',
+  fields: {
+    occurred_at: { sql: 'occurred_at', type: 'timestamptz' },
+    action: { sql: 'action', type: 'text' },
+    outcome: { sql: 'outcome', type: 'text' },
+    actor_kind: { sql: 'actor_kind', type: 'text' },
+    actor_id: { sql: 'actor_id', type: 'text' },
+    team_id: { sql: 'team_id', type: 'uuid' },
+    target_kind: { sql: 'target_kind', type: 'text' },
+    target_id: { sql: 'target_id', type: 'text' },
+  },
+  order: { field: 'occurred_at', descending: true },
+  id: { sql: 'id', type: 'bigint' },
+};
+
+/** Newest first, unless the page says otherwise. */
+export function listAuditEvents(
+  db: Queryable,
+  { teamId }: { teamId?: string | undefined },
+  page: Page,
+): Promise<RecordedAuditEventRecord[]> {
+  const ofTeam: Condition[] = teamId === undefined ? [] : [{ field: 'team_id', operator: 'eq', value: teamId }];
+  return listRows(db, LISTING, { ...page, conditions: [...ofTeam, ...(page.conditions ?? [])] });
+}
+
+/** Those of the events with these ids that meet the conditions, oldest first. */
+export function listAuditEventsById(
+  db: Queryable,
+  ids: readonly string[],
+  conditions: readonly Condition[],
+): Promise<RecordedAuditEventRecord[]> {
+  const page = { limit: ids.length, conditions, order: { field: 'occurred_at', descending: false } };
+  return listRows(db, { ...LISTING, where: 'id = ANY($1::bigint[])' }, page, [ids]);
+}
+
+/** Ids of events that are there now: up to `limit` above `after`, and whichever of `others`; lowest first. */
+export async function listAuditEventIds(
+  db: Queryable,
+  { after, others, limit }: { after: string; others: readonly string[]; limit: number },
+): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `SELECT id FROM (
+       (SELECT id FROM audit_events WHERE id > $1 ORDER BY id LIMIT $3)
+       UNION ALL (SELECT id FROM audit_events WHERE id = ANY($2::bigint[]))) AS known
+     ORDER BY id`,
+    [after, others, limit],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** The highest id there is, '0' in an empty trail. */
+export async function findLastAuditEventId(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ id: string }>('SELECT coalesce(max(id), 0) AS id FROM audit_events');
+  return rows[0]!.id;
 }

@@ -31,6 +31,20 @@ export async function listLiveClientSecrets(db: Queryable, owner: SecretOwner): 
   return rows;
 }
 
+/** Of several owners at once: those that still open something, oldest first, each with whose it is. */
+export async function listLiveClientSecretsOf(
+  db: Queryable,
+  kind: SecretOwner['kind'],
+  ownerIds: readonly string[],
+): Promise<(ClientSecretRecord & { ownerId: string })[]> {
+  const { rows } = await db.query<ClientSecretRecord & { ownerId: string }>(
+    `SELECT ${COLUMNS}, ${OWNER[kind]} AS "ownerId" FROM client_secrets
+     WHERE ${OWNER[kind]} = ANY($1::uuid[]) AND ${LIVE} ORDER BY created_at, id`,
+    [ownerIds],
+  );
+  return rows;
+}
+
 export async function insertClientSecret(
   db: Queryable,
   owner: SecretOwner,

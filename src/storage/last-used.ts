@@ -7,6 +7,8 @@ const COLUMN = {
   oauth_apps: 'last_used_at',
   oauth_clients: 'last_used_at',
   client_secrets: 'last_used_at',
+  grants: 'last_used_at',
+  users: 'last_refresh_at',
 } as const;
 
 export type UsedTable = keyof typeof COLUMN;

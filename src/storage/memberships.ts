@@ -7,6 +7,21 @@ export interface MembershipRecord {
   roles: { id: string; name: string }[];
 }
 
+/** What has to be known of a team to give roles in it. */
+export interface RoleTeam {
+  id: string;
+  name: string;
+  isRoot: boolean;
+}
+
+/** Those of the teams that exist. */
+export async function findRoleTeams(db: Queryable, ids: string[]): Promise<RoleTeam[]> {
+  const { rows } = await db.query<RoleTeam>('SELECT id, name, is_root AS "isRoot" FROM teams WHERE id = ANY ($1)', [
+    ids,
+  ]);
+  return rows;
+}
+
 /** A user's memberships, by team name. */
 export async function listMemberships(db: Queryable, userId: string): Promise<MembershipRecord[]> {
   const { rows } = await db.query<MembershipRecord>(

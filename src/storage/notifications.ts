@@ -21,6 +21,11 @@ export interface Notifications {
   readonly freshFor: number;
   /** Whether the database answered the last heartbeat. */
   readonly available: boolean;
+  /**
+   * Resolves when every change committed before the call has been heard here and what listens to it has finished, so that
+   * nothing older is read from memory. While the database is away it resolves too: memory counts for nothing then.
+   */
+  settle(): Promise<void>;
   /** Connects; rejects with `unavailable` when the first attempt fails. Afterwards it reconnects by itself. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -41,6 +46,10 @@ export function createNotifications({ db, onError, onAvailability }: Notificatio
   let available = false;
   // A PostgreSQL-compatible engine without LISTEN: nothing tells us, so nothing is kept for longer than a second.
   let polling = false;
+  const handling = new Set<Promise<void>>();
+  // The next round trip, which everybody may join who asks before it is sent, and the one that is under way.
+  let nextTrip: Promise<void> | undefined;
+  let currentTrip: Promise<void> | undefined;
 
   async function forgetEverything(): Promise<void> {
     await Promise.all([...handlers.values()].flat().map((forget) => forget(undefined)));
@@ -48,7 +57,34 @@ export function createNotifications({ db, onError, onAvailability }: Notificatio
 
   function receive({ payload = '' }: pg.Notification): void {
     const colon = payload.indexOf(':');
-    for (const forget of handlers.get(payload.slice(0, colon)) ?? []) void forget(payload.slice(colon + 1));
+    for (const forget of handlers.get(payload.slice(0, colon)) ?? []) {
+      const done = forget(payload.slice(colon + 1));
+      if (done instanceof Promise) keepUntilHandled(done);
+    }
+  }
+
+  function keepUntilHandled(done: Promise<void>): void {
+    const handled = done.catch((error: unknown) => onError?.(error)).finally(() => handling.delete(handled));
+    handling.add(handled);
+  }
+
+  // PostgreSQL sends what was committed before a statement came, before it says that the statement is done.
+  async function roundTrip(): Promise<void> {
+    const current = client;
+    if (current === undefined) return;
+    if (polling) return forgetEverything().catch((error: unknown) => onError?.(error));
+    try {
+      await current.query('SELECT 1');
+    } catch (error) {
+      lose(current, error);
+    }
+  }
+
+  async function takeNextTrip(): Promise<void> {
+    await currentTrip;
+    nextTrip = undefined;
+    currentTrip = roundTrip();
+    await currentTrip;
   }
 
   async function connect(): Promise<void> {
@@ -131,6 +167,11 @@ export function createNotifications({ db, onError, onAvailability }: Notificatio
     },
     get available() {
       return available;
+    },
+    async settle() {
+      nextTrip ??= takeNextTrip();
+      await nextTrip;
+      await Promise.all(handling);
     },
     start: connect,
     async close() {

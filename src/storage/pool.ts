@@ -2,6 +2,7 @@
  * The storage room: SQL and nothing else. It turns domain questions into statements and rows into typed records;
  * it decides nothing and knows neither HTTP nor the engine. This file owns the one connection pool.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
 import { databaseError, isUnavailable } from './errors.ts';
 
@@ -16,6 +17,11 @@ export interface Queryable {
 export interface Database extends Queryable {
   /** Runs `work` in one transaction: commits what it returns, rolls back what it throws. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` so that every statement and transaction it sends to this database becomes part of `tx`: all of it counts
+   * when `tx` commits, or none of it. One transaction at a time may run within it.
+   */
+  within<T>(tx: Queryable, work: () => Promise<T>): Promise<T>;
   /** A connection of its own outside the pool, for LISTEN and session locks. The caller ends it. */
   connect(): Promise<pg.Client>;
   close(): Promise<void>;
@@ -43,6 +49,14 @@ const TIMEOUTS = {
   keepAlive: true,
 };
 
+// What outlives `within` (a timer) finds it closed, and goes to the pool.
+const joined = new AsyncLocalStorage<{ pool: pg.Pool; tx: Queryable; open: boolean }>();
+
+/** Whether statements sent now become part of a transaction by `within`: what they read may never come to be. */
+export function isWithinTransaction(): boolean {
+  return joined.getStore()?.open ?? false;
+}
+
 /** Opens the pool. Connections are made on first use, so this never fails; statements do, with `unavailable`. */
 export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptions): Database {
   const settings = { ...TIMEOUTS, ...connection, application_name: 'latchkey' };
@@ -54,9 +68,23 @@ export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptio
     if (!closing) onError?.(error);
   });
   pool.on('connect', (client) => void client.on('error', () => {}));
+  const outer = () => {
+    const store = joined.getStore();
+    return store?.open && store.pool === pool ? store.tx : undefined;
+  };
   return {
-    query: (text, values) => run(pool, text, values),
+    query: (text, values) => outer()?.query(text, values) ?? run(pool, text, values),
+    async within(tx, work) {
+      const store = { pool, tx: inTurn(tx), open: true };
+      try {
+        return await joined.run(store, work);
+      } finally {
+        store.open = false;
+      }
+    },
     async transaction(work) {
+      const within = outer();
+      if (within !== undefined) return savepoint(within, work);
       const client = await pool.connect().catch((error: unknown) => Promise.reject(databaseError(error)));
       const tx: Queryable = { query: (text, values) => run(client, text, values) };
       let broken = false;
@@ -88,6 +116,31 @@ export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptio
     close() {
       closing = true;
       return pool.end();
+    },
+  };
+}
+
+/** What fails inside is undone alone, so that whoever catches it can go on. */
+async function savepoint<T>(tx: Queryable, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  await tx.query('SAVEPOINT inner_transaction');
+  try {
+    const result = await work(tx);
+    await tx.query('RELEASE inner_transaction');
+    return result;
+  } catch (error) {
+    if (!isUnavailable(error)) await tx.query('ROLLBACK TO inner_transaction');
+    throw error;
+  }
+}
+
+/** One statement after the other, also for who does not wait: a connection takes no more. */
+function inTurn(tx: Queryable): Queryable {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    query<Row extends object>(text: string, values?: unknown[]) {
+      const next = last.then(() => tx.query<Row>(text, values));
+      last = next.catch(() => {});
+      return next;
     },
   };
 }

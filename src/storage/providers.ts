@@ -1,4 +1,5 @@
-/** The registry of data providers, and which of them a bound team sees. */
+/** The registry of data providers, and which of them a team sees. */
+import { type Listing, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
 export interface ProviderRecord {
@@ -8,51 +9,100 @@ export interface ProviderRecord {
   teamId: string;
   createdAt: Date;
   updatedAt: Date;
+  version: string;
 }
 
-export interface ProviderPage {
-  limit: number;
-  after?: { createdAt: Date; id: string } | undefined;
+/** Whose providers a caller may touch: one team's, or when left out everybody's. */
+export interface ProviderScope {
+  teamId?: string | undefined;
+}
+
+/** What can be changed; what is left out stays. */
+export interface ProviderChanges {
+  name?: string | undefined;
+  customTemplate?: string | undefined;
 }
 
 const COLUMNS = `id, name, custom_template AS "customTemplate", team_id AS "teamId", created_at AS "createdAt",
-  updated_at AS "updatedAt"`;
+  updated_at AS "updatedAt", ${VERSION}`;
 
-// The team may change its own, and the root team everybody's.
-const IN_REACH = (team: string) =>
-  `(team_id = ${team} OR EXISTS (SELECT 1 FROM teams WHERE teams.id = ${team} AND teams.is_root))`;
+const LISTING: Listing = {
+  columns: COLUMNS,
+  from: 'providers',
+  fields: {
+    created_at: { sql: 'created_at', type: 'timestamptz' },
+    name: { sql: 'name', type: 'text' },
+    team_id: { sql: 'team_id', type: 'uuid' },
+  },
+  order: { field: 'created_at', descending: false },
+};
 
-// UNBOUND is policy 1. A team always sees what it made itself: it could not be bound to what it does not know yet.
-const IN_VIEW = (team: string) => `(${IN_REACH(team)}
-  OR EXISTS (SELECT 1 FROM teams WHERE teams.id = ${team} AND teams.policy_type = 1)
-  OR EXISTS (SELECT 1 FROM team_providers WHERE team_providers.team_id = ${team} AND provider_id = providers.id))`;
+// None of these depends on the row, so each is asked once a statement. Every provider is of type 1 (CUSTOM).
+const SEES_TYPE = `EXISTS (SELECT 1 FROM teams WHERE teams.id = $1
+  AND (provider_types = '{}' OR 1 = ANY (provider_types)))`;
+const IS_UNBOUND = 'EXISTS (SELECT 1 FROM teams WHERE teams.id = $1 AND policy_type = 1)';
+const NAMED = 'SELECT provider_id FROM team_providers WHERE team_providers.team_id = $1';
 
-const PAGE = `($2::timestamptz IS NULL OR (created_at, id) > ($2, $3::uuid)) ORDER BY created_at, id LIMIT $4`;
+// A team always sees what it made itself: it could not be bound to what is not known yet.
+const IN_VIEW = `(team_id = $1 OR (${SEES_TYPE} AND (${IS_UNBOUND} OR id IN (${NAMED}))))`;
 
-/** What the team sees under its policy. */
-export async function listProviders(db: Queryable, teamId: string, page: ProviderPage): Promise<ProviderRecord[]> {
-  const { rows } = await db.query<ProviderRecord>(
-    `SELECT ${COLUMNS} FROM providers WHERE ${IN_VIEW('$1::uuid')} AND ${PAGE}`,
-    paged(teamId, page),
-  );
-  return rows;
+// $1 and $2 in every statement about one provider. A null narrows nothing.
+const IN_SCOPE = 'id = $1 AND ($2::uuid IS NULL OR team_id = $2)';
+
+type Listed = ProviderRecord & { sortKey: string };
+
+/** What the team sees under its policy. Fields: created_at, name, team_id. */
+export function listProviders(db: Queryable, { teamId }: ProviderScope, page: Page): Promise<Listed[]> {
+  return list(db, teamId, IN_VIEW, page);
 }
 
-/** What the team may change. */
-export async function listOwnProviders(db: Queryable, teamId: string, page: ProviderPage): Promise<ProviderRecord[]> {
-  const { rows } = await db.query<ProviderRecord>(
-    `SELECT ${COLUMNS} FROM providers WHERE ${IN_REACH('$1::uuid')} AND ${PAGE}`,
-    paged(teamId, page),
-  );
-  return rows;
+/** What the team may change. Fields as above. */
+export function listOwnProviders(db: Queryable, { teamId }: ProviderScope, page: Page): Promise<Listed[]> {
+  return list(db, teamId, 'team_id = $1', page);
 }
 
-export async function findOwnProvider(db: Queryable, id: string, teamId: string): Promise<ProviderRecord | undefined> {
-  const { rows } = await db.query<ProviderRecord>(
-    `SELECT ${COLUMNS} FROM providers WHERE id = $1 AND ${IN_REACH('$2::uuid')}`,
-    [id, teamId],
+function list(db: Queryable, teamId: string | undefined, where: string, page: Page): Promise<Listed[]> {
+  return teamId === undefined ? listRows(db, LISTING, page) : listRows(db, { ...LISTING, where }, page, [teamId]);
+}
+
+export async function findProvider(
+  db: Queryable,
+  id: string,
+  scope: ProviderScope,
+): Promise<ProviderRecord | undefined> {
+  const { rows } = await db.query<ProviderRecord>(`SELECT ${COLUMNS} FROM providers WHERE ${IN_SCOPE}`, one(id, scope));
+  return rows[0];
+}
+
+/** Makes others who would change the provider wait until this transaction ends, and answers what it is now. */
+export async function lockProvider(
+  tx: Queryable,
+  id: string,
+  scope: ProviderScope,
+): Promise<ProviderRecord | undefined> {
+  const { rows } = await tx.query<ProviderRecord>(
+    `SELECT ${COLUMNS} FROM providers WHERE ${IN_SCOPE} FOR UPDATE`,
+    one(id, scope),
   );
   return rows[0];
+}
+
+/**
+ * Those of `ids` that a policy may name, kept from ending until this transaction does.
+ * @param scope narrows to what the team made itself or is bound to already
+ */
+export async function lockProvidersToName(
+  tx: Queryable,
+  ids: string[],
+  { teamId }: ProviderScope,
+): Promise<{ id: string; name: string }[]> {
+  const { rows } = await tx.query<{ id: string; name: string }>(
+    `SELECT id, name FROM providers WHERE id = ANY ($1::uuid[]) AND ($2::uuid IS NULL OR team_id = $2
+       OR EXISTS (SELECT 1 FROM team_providers named WHERE named.team_id = $2 AND provider_id = providers.id))
+     ORDER BY id FOR KEY SHARE`,
+    [ids, teamId ?? null],
+  );
+  return rows;
 }
 
 /** @throws AppError `failed_precondition` when the team does not exist. */
@@ -60,42 +110,26 @@ export async function insertProvider(
   db: Queryable,
   provider: Pick<ProviderRecord, 'name' | 'customTemplate' | 'teamId'>,
 ): Promise<ProviderRecord> {
-  // Whole milliseconds, because a page of a list ends at a time that went through JavaScript.
   const { rows } = await db.query<ProviderRecord>(
-    `INSERT INTO providers (name, custom_template, team_id, created_at, updated_at)
-     SELECT $1, $2, $3::uuid, t, t FROM date_trunc('milliseconds', now()) AS t RETURNING ${COLUMNS}`,
+    `INSERT INTO providers (name, custom_template, team_id) VALUES ($1, $2, $3) RETURNING ${COLUMNS}`,
     [provider.name, provider.customTemplate, provider.teamId],
   );
   return rows[0]!;
 }
 
-/** Changes the fields given. */
-export async function updateOwnProvider(
-  db: Queryable,
-  id: string,
-  teamId: string,
-  changes: { name?: string | undefined; customTemplate?: string | undefined },
-): Promise<ProviderRecord | undefined> {
+export async function updateProvider(db: Queryable, id: string, changes: ProviderChanges): Promise<ProviderRecord> {
   const { rows } = await db.query<ProviderRecord>(
-    `UPDATE providers SET name = coalesce($3, name), custom_template = coalesce($4, custom_template), updated_at = now()
-     WHERE id = $1 AND ${IN_REACH('$2::uuid')} RETURNING ${COLUMNS}`,
-    [id, teamId, changes.name ?? null, changes.customTemplate ?? null],
+    `UPDATE providers SET name = coalesce($2, name), custom_template = coalesce($3, custom_template), updated_at = now()
+     WHERE id = $1 RETURNING ${COLUMNS}`,
+    [id, changes.name ?? null, changes.customTemplate ?? null],
   );
-  return rows[0];
+  return rows[0]!;
 }
 
-export async function deleteOwnProvider(
-  db: Queryable,
-  id: string,
-  teamId: string,
-): Promise<ProviderRecord | undefined> {
-  const { rows } = await db.query<ProviderRecord>(
-    `DELETE FROM providers WHERE id = $1 AND ${IN_REACH('$2::uuid')} RETURNING ${COLUMNS}`,
-    [id, teamId],
-  );
-  return rows[0];
+export async function deleteProvider(db: Queryable, id: string): Promise<void> {
+  await db.query('DELETE FROM providers WHERE id = $1', [id]);
 }
 
-function paged(teamId: string, { limit, after }: ProviderPage): unknown[] {
-  return [teamId, after?.createdAt ?? null, after?.id ?? null, limit];
+function one(id: string, { teamId }: ProviderScope): unknown[] {
+  return [id, teamId ?? null];
 }

@@ -8,6 +8,8 @@ const EXPIRED: Record<string, string> = {
   grants: "SELECT ctid FROM grants WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
   revoked_tokens:
     "SELECT ctid FROM revoked_tokens WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
+  idempotency_keys:
+    "SELECT ctid FROM idempotency_keys WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
   signing_keys:
     "SELECT ctid FROM signing_keys WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
 };

@@ -1,4 +1,5 @@
 /** The roles table. */
+import { type Listing, listRows, type Page } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
 export interface RoleRecord {
@@ -13,10 +14,21 @@ export interface RoleRecord {
 const COLUMNS = `id, name, description, permissions, is_available_in_root_team AS "isAvailableInRootTeam",
   is_available_in_non_root_team AS "isAvailableInNonRootTeam"`;
 
-/** All roles, by name. */
-export async function listRoles(db: Queryable): Promise<RoleRecord[]> {
-  const { rows } = await db.query<RoleRecord>(`SELECT ${COLUMNS} FROM roles ORDER BY lower(name), id`);
-  return rows;
+const LISTING: Listing = {
+  columns: COLUMNS,
+  from: 'roles',
+  fields: { name: { sql: 'name', type: 'text' } },
+  order: { field: 'name', descending: false },
+};
+
+export function listRoles(db: Queryable, page: Page): Promise<(RoleRecord & { sortKey: string })[]> {
+  return listRows(db, LISTING, page);
+}
+
+/** Every role's id with what it permits. */
+export async function findRolePermissions(db: Queryable): Promise<Map<string, readonly string[]>> {
+  const { rows } = await db.query<Pick<RoleRecord, 'id' | 'permissions'>>('SELECT id, permissions FROM roles');
+  return new Map(rows.map(({ id, permissions }) => [id, permissions]));
 }
 
 /** The roles that any of these words names: an id, or a name in upper or lower case. */

@@ -1,31 +1,63 @@
-/** The teams table. */
+/** The teams table, and which providers a team's policy names. */
+import { type Listing, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
 export interface TeamRecord {
   id: string;
   name: string;
   description: string;
-  /** How the team's access policy works: 1 or 2 (wire contract, `policyType`). */
-  policyType: number;
+  /** 1 UNBOUND, 2 PROVIDER_ID_SET. */
+  policyType: 1 | 2;
+  /** The providers its policy names, by name; under UNBOUND they limit nothing. */
+  providers: { id: string; name: string }[];
+  /** When there are any, the team sees no provider of another type. */
+  providerTypes: number[];
   ssoAlias: string;
   isRoot: boolean;
+  /** How many members it has. */
+  userCount: number;
   createdAt: Date;
   updatedAt: Date;
+  /** Another one after every change, except of its members. */
+  version: string;
 }
 
-export interface NewTeam {
-  name: string;
-  description: string;
-}
+export type NewTeam = Pick<TeamRecord, 'name' | 'description' | 'policyType' | 'providerTypes' | 'ssoAlias'>;
 
 /** What can be changed; what is left out stays. */
-export type TeamChanges = Partial<Pick<TeamRecord, 'name' | 'description'>>;
+export type TeamChanges = Partial<NewTeam>;
 
-const COLUMNS = `id, name, description, policy_type AS "policyType", sso_alias AS "ssoAlias", is_root AS "isRoot",
-  created_at AS "createdAt", updated_at AS "updatedAt"`;
+/** Which teams a caller may touch: one, or when left out all. */
+export interface TeamScope {
+  teamId?: string | undefined;
+}
 
-export async function findTeam(db: Queryable, id: string): Promise<TeamRecord | undefined> {
-  const { rows } = await db.query<TeamRecord>(`SELECT ${COLUMNS} FROM teams WHERE id = $1`, [id]);
+const COLUMNS = `id, name, description, policy_type AS "policyType", provider_types AS "providerTypes",
+  sso_alias AS "ssoAlias", is_root AS "isRoot", created_at AS "createdAt", updated_at AS "updatedAt", ${VERSION},
+  (SELECT count(*)::int FROM memberships WHERE memberships.team_id = teams.id) AS "userCount",
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name) ORDER BY p.name, p.id), '[]')
+   FROM team_providers JOIN providers p ON p.id = provider_id WHERE team_providers.team_id = teams.id) AS providers`;
+
+const LISTING: Listing = {
+  columns: COLUMNS,
+  from: 'teams',
+  fields: {
+    created_at: { sql: 'created_at', type: 'timestamptz' },
+    name: { sql: 'lower(name)', type: 'text', foldsCase: true },
+    policy_type: { sql: 'policy_type', type: 'smallint' },
+    sso_alias: { sql: 'sso_alias', type: 'text' },
+  },
+  order: { field: 'created_at', descending: false },
+};
+
+// $1 and $2 in every statement about one team. A null narrows nothing.
+const IN_SCOPE = 'id = $1 AND ($2::uuid IS NULL OR id = $2)';
+
+export async function findTeam(db: Queryable, id: string, scope: TeamScope = {}): Promise<TeamRecord | undefined> {
+  const { rows } = await db.query<TeamRecord>(`SELECT ${COLUMNS} FROM teams WHERE ${IN_SCOPE}`, [
+    id,
+    scope.teamId ?? null,
+  ]);
   return rows[0];
 }
 
@@ -35,34 +67,64 @@ export async function findTeamByName(db: Queryable, name: string): Promise<TeamR
   return rows[0];
 }
 
-/** By name, after the team `after` (its name and id), at most `limit`. */
-export async function listTeams(
+/** Fields: created_at, name, policy_type, sso_alias. */
+export function listTeams(
   db: Queryable,
-  { limit, after }: { limit: number; after?: { name: string; id: string } | undefined },
-): Promise<TeamRecord[]> {
-  const { rows } = await db.query<TeamRecord>(
-    `SELECT ${COLUMNS} FROM teams WHERE $2::text IS NULL OR (lower(name), id) > (lower($2), $3::uuid)
-     ORDER BY lower(name), id LIMIT $1`,
-    [limit, after?.name ?? null, after?.id ?? null],
-  );
-  return rows;
+  { teamId }: TeamScope,
+  page: Page,
+): Promise<(TeamRecord & { sortKey: string })[]> {
+  return teamId === undefined
+    ? listRows(db, LISTING, page)
+    : listRows(db, { ...LISTING, where: 'id = $1' }, page, [teamId]);
 }
 
-export async function insertTeam(db: Queryable, { name, description }: NewTeam): Promise<TeamRecord> {
-  const { rows } = await db.query<TeamRecord>(
-    `INSERT INTO teams (name, description) VALUES ($1, $2) RETURNING ${COLUMNS}`,
-    [name, description],
-  );
-  return rows[0]!;
+/** Makes others who would change the team wait until this transaction ends, and answers what it is now. */
+export async function lockTeam(tx: Queryable, id: string, scope: TeamScope): Promise<TeamRecord | undefined> {
+  // Two statements, because what the second counts and collects must be as new as the row it waited for.
+  const { count } = await tx.query(`SELECT 1 FROM teams WHERE ${IN_SCOPE} FOR NO KEY UPDATE`, [
+    id,
+    scope.teamId ?? null,
+  ]);
+  return count > 0 ? findTeam(tx, id) : undefined;
 }
 
-export async function updateTeam(db: Queryable, id: string, changes: TeamChanges): Promise<TeamRecord | undefined> {
-  const { rows } = await db.query<TeamRecord>(
-    `UPDATE teams SET name = coalesce($2, name), description = coalesce($3, description), updated_at = now()
-     WHERE id = $1 RETURNING ${COLUMNS}`,
-    [id, changes.name ?? null, changes.description ?? null],
+/** Answers the id of the new team. */
+export async function insertTeam(db: Queryable, team: NewTeam): Promise<string> {
+  const { rows } = await db.query<{ id: string }>(
+    `INSERT INTO teams (name, description, policy_type, provider_types, sso_alias) VALUES ($1, $2, $3, $4, $5)
+     RETURNING id`,
+    [team.name, team.description, team.policyType, team.providerTypes, team.ssoAlias],
   );
-  return rows[0];
+  return rows[0]!.id;
+}
+
+export async function updateTeam(db: Queryable, id: string, changes: TeamChanges): Promise<void> {
+  await db.query(
+    `UPDATE teams SET name = coalesce($2, name), description = coalesce($3, description),
+       policy_type = coalesce($4, policy_type), provider_types = coalesce($5, provider_types),
+       sso_alias = coalesce($6, sso_alias), updated_at = now()
+     WHERE id = $1`,
+    [
+      id,
+      changes.name ?? null,
+      changes.description ?? null,
+      changes.policyType ?? null,
+      changes.providerTypes ?? null,
+      changes.ssoAlias ?? null,
+    ],
+  );
+}
+
+/** Makes the team's policy name exactly these providers. */
+export async function replaceTeamProviders(tx: Queryable, teamId: string, providerIds: string[]): Promise<void> {
+  await tx.query('DELETE FROM team_providers WHERE team_id = $1 AND provider_id <> ALL ($2::uuid[])', [
+    teamId,
+    providerIds,
+  ]);
+  await tx.query(
+    'INSERT INTO team_providers (team_id, provider_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING',
+    [teamId, providerIds],
+  );
 }
 
 /** Deletes a team with everything in it; the root team never. Returns whether one was deleted. */

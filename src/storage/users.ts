@@ -1,5 +1,21 @@
 /** The users table, and what ends together with a user's right to be here. */
+import { type Condition, type Listing, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
+
+/** A role a user has in a team. */
+export interface TeamRoleRecord {
+  teamId: string;
+  teamName: string;
+  roleId: string;
+  roleName: string;
+}
+
+/** How often a user is sent which digest: 1 daily, 2 weekly, 3 monthly. */
+export interface DigestSetting {
+  digestId: string;
+  digestName: string;
+  frequency: number;
+}
 
 /** A user; the password hash stays in the table (see `findLogin`). */
 export interface UserRecord {
@@ -11,12 +27,21 @@ export interface UserRecord {
   familyName: string;
   enabled: boolean;
   hasPassword: boolean;
+  /** 1 general, 2 technical, 3 business. */
+  persona: number;
+  digestSettings: DigestSetting[];
+  /** What a provider other than this server would call the user; kept, and read by nobody here. */
+  authProviderId: string;
   lastLoginAt: Date | null;
+  lastRefreshAt: Date | null;
   /** A whole number as text: it may outgrow what a number holds exactly. */
   loginsLifetime: string;
   expiresAt: Date | null;
   createdAt: Date;
   updatedAt: Date;
+  version: string;
+  /** By team name, then role name; read within a team, the roles in that team alone. */
+  teamRoles: TeamRoleRecord[];
 }
 
 export interface NewUser {
@@ -27,6 +52,21 @@ export interface NewUser {
   familyName: string;
   passwordHash: string | undefined;
   expiresAt: Date | undefined;
+  persona?: number | undefined;
+  digestSettings?: DigestSetting[] | undefined;
+}
+
+/** What can be changed in the row itself; what is left out stays. */
+export interface UserChanges extends Partial<Omit<NewUser, 'expiresAt'>> {
+  authProviderId?: string | undefined;
+  enabled?: boolean | undefined;
+  /** Null: never. */
+  expiresAt?: Date | null | undefined;
+}
+
+/** Which users a caller may see: with `teamId`, the members of that team. */
+export interface UserScope {
+  teamId?: string | undefined;
 }
 
 /** What a login needs to know about an email address. */
@@ -40,39 +80,83 @@ export interface LoginRecord {
   expired: boolean | null;
 }
 
+// $1 in every statement that reads users: the team they are seen from, or null for all of them.
 const COLUMNS = `id, email, name, display_name AS "displayName", given_name AS "givenName",
-  family_name AS "familyName", enabled, password_hash IS NOT NULL AS "hasPassword", last_login_at AS "lastLoginAt",
-  logins_lifetime::text AS "loginsLifetime", expires_at AS "expiresAt", created_at AS "createdAt",
-  updated_at AS "updatedAt"`;
+  family_name AS "familyName", enabled, password_hash IS NOT NULL AS "hasPassword", persona,
+  digest_settings AS "digestSettings", auth_provider_id AS "authProviderId", last_login_at AS "lastLoginAt",
+  last_refresh_at AS "lastRefreshAt", logins_lifetime::text AS "loginsLifetime", expires_at AS "expiresAt",
+  created_at AS "createdAt", updated_at AS "updatedAt", ${VERSION},
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('teamId', t.id, 'teamName', t.name, 'roleId', r.id, 'roleName', r.name)
+     ORDER BY lower(t.name), t.id, r.name), '[]')
+   FROM membership_roles mr JOIN teams t ON t.id = mr.team_id JOIN roles r ON r.id = mr.role_id
+   WHERE mr.user_id = users.id AND ($1::uuid IS NULL OR mr.team_id = $1)) AS "teamRoles"`;
 
-export async function findUser(db: Queryable, id: string): Promise<UserRecord | undefined> {
-  const { rows } = await db.query<UserRecord>(`SELECT ${COLUMNS} FROM users WHERE id = $1`, [id]);
+const isMember = (team: string) =>
+  `EXISTS (SELECT 1 FROM memberships m WHERE m.user_id = users.id AND m.team_id = ${team}::uuid)`;
+
+const IN_SCOPE = `($1::uuid IS NULL OR ${isMember('$1')})`;
+
+const LISTING: Listing = {
+  columns: COLUMNS,
+  from: 'users',
+  fields: {
+    created_at: { sql: 'created_at', type: 'timestamptz' },
+    name: { sql: 'name', type: 'text' },
+    email: { sql: 'lower(email)', type: 'text', foldsCase: true },
+    enabled: { sql: 'enabled', type: 'boolean' },
+  },
+  order: { field: 'created_at', descending: false },
+};
+
+export async function findUser(db: Queryable, id: string, { teamId }: UserScope = {}): Promise<UserRecord | undefined> {
+  const { rows } = await db.query<UserRecord>(`SELECT ${COLUMNS} FROM users WHERE id = $2 AND ${IN_SCOPE}`, [
+    teamId ?? null,
+    id,
+  ]);
   return rows[0];
+}
+
+/** Makes whoever else wants to change this user, or the user's roles, wait until the transaction ends. Whether there is one. */
+export async function lockUser(tx: Queryable, id: string): Promise<boolean> {
+  const { count } = await tx.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [id]);
+  return count > 0;
 }
 
 /** Upper and lower case count as the same. */
 export async function findUserByEmail(db: Queryable, email: string): Promise<UserRecord | undefined> {
-  const { rows } = await db.query<UserRecord>(`SELECT ${COLUMNS} FROM users WHERE lower(email) = lower($1)`, [email]);
+  const { rows } = await db.query<UserRecord>(`SELECT ${COLUMNS} FROM users WHERE lower(email) = lower($2)`, [
+    null,
+    email,
+  ]);
   return rows[0];
 }
 
-/** By email, after the user with the email `after`, at most `limit`. */
+/** Besides the fields of the row, `team_id` can be filtered by: members of that team. */
 export async function listUsers(
   db: Queryable,
-  { limit, after }: { limit: number; after?: string | undefined },
-): Promise<UserRecord[]> {
-  const { rows } = await db.query<UserRecord>(
-    `SELECT ${COLUMNS} FROM users WHERE $2::text IS NULL OR lower(email) > lower($2) ORDER BY lower(email) LIMIT $1`,
-    [limit, after ?? null],
-  );
-  return rows;
+  { teamId }: UserScope,
+  page: Page,
+): Promise<(UserRecord & { sortKey: string })[]> {
+  const { conditions = [] } = page;
+  const isTeam = ({ field }: Condition) => field === 'team_id';
+  const teams = conditions.filter(isTeam).map(({ value }) => value);
+  const values: unknown[] = [teamId ?? null, ...teams];
+  const where = [
+    // Said only when it narrows: the planner looks members up by an index for an EXISTS of its own, not behind an OR.
+    ...(teamId === undefined ? [] : [isMember('$1')]),
+    ...teams.map((_, index) => isMember(`$${index + 2}`)),
+  ];
+  const listing = where.length === 0 ? LISTING : { ...LISTING, where: where.join(' AND ') };
+  return listRows(db, listing, { ...page, conditions: conditions.filter((one) => !isTeam(one)) }, values);
 }
 
 export async function insertUser(db: Queryable, user: NewUser): Promise<UserRecord> {
   const { rows } = await db.query<UserRecord>(
-    `INSERT INTO users (email, name, display_name, given_name, family_name, password_hash, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ${COLUMNS}`,
+    `INSERT INTO users (email, name, display_name, given_name, family_name, password_hash, expires_at, persona,
+       digest_settings)
+     VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${COLUMNS}`,
     [
+      null,
       user.email,
       user.name,
       user.displayName,
@@ -80,35 +164,52 @@ export async function insertUser(db: Queryable, user: NewUser): Promise<UserReco
       user.familyName,
       user.passwordHash ?? null,
       user.expiresAt ?? null,
+      user.persona ?? 1,
+      JSON.stringify(user.digestSettings ?? []),
     ],
   );
   return rows[0]!;
 }
 
-/** The user as changed, or undefined when there is none or `enabled` was so already. */
-export async function updateUserEnabled(db: Queryable, id: string, enabled: boolean): Promise<UserRecord | undefined> {
+/** Changes what is given, and `updated_at` in any case. Undefined when there is no such user. */
+export async function updateUser(db: Queryable, id: string, changes: UserChanges): Promise<UserRecord | undefined> {
   const { rows } = await db.query<UserRecord>(
-    `UPDATE users SET enabled = $2, updated_at = now() WHERE id = $1 AND enabled <> $2 RETURNING ${COLUMNS}`,
-    [id, enabled],
+    `UPDATE users SET email = coalesce($3, email), name = coalesce($4, name),
+       display_name = coalesce($5, display_name), given_name = coalesce($6, given_name),
+       family_name = coalesce($7, family_name), password_hash = coalesce($8, password_hash),
+       enabled = coalesce($9, enabled), persona = coalesce($10, persona),
+       digest_settings = coalesce($11, digest_settings), auth_provider_id = coalesce($12, auth_provider_id),
+       expires_at = CASE WHEN $13::boolean THEN $14::timestamptz ELSE expires_at END, updated_at = now()
+     WHERE id = $2 RETURNING ${COLUMNS}`,
+    [
+      null,
+      id,
+      changes.email ?? null,
+      changes.name ?? null,
+      changes.displayName ?? null,
+      changes.givenName ?? null,
+      changes.familyName ?? null,
+      changes.passwordHash ?? null,
+      changes.enabled ?? null,
+      changes.persona ?? null,
+      changes.digestSettings === undefined ? null : JSON.stringify(changes.digestSettings),
+      changes.authProviderId ?? null,
+      changes.expiresAt !== undefined,
+      changes.expiresAt ?? null,
+    ],
   );
   return rows[0];
 }
 
-export async function updateUserPassword(
-  db: Queryable,
-  id: string,
-  passwordHash: string,
-): Promise<UserRecord | undefined> {
-  const { rows } = await db.query<UserRecord>(
-    `UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1 RETURNING ${COLUMNS}`,
-    [id, passwordHash],
-  );
-  return rows[0];
+/** For a change of what hangs on the user's row: it makes a new version of the user. Whether there is such a user. */
+export async function touchUser(db: Queryable, id: string): Promise<boolean> {
+  const { count } = await db.query('UPDATE users SET updated_at = now() WHERE id = $1', [id]);
+  return count > 0;
 }
 
-/** Deletes a user; keys, memberships, grants and sessions go with the row. */
+/** Deletes a user; keys, memberships, grants and sessions go with the row. Answers the user as it was. */
 export async function deleteUser(db: Queryable, id: string): Promise<UserRecord | undefined> {
-  const { rows } = await db.query<UserRecord>(`DELETE FROM users WHERE id = $1 RETURNING ${COLUMNS}`, [id]);
+  const { rows } = await db.query<UserRecord>(`DELETE FROM users WHERE id = $2 RETURNING ${COLUMNS}`, [null, id]);
   return rows[0];
 }
 

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACTIVE, createApiKeys, INACTIVE } from '../../src/domain/api-keys.ts';
+import type { Actor } from '../../src/domain/audit.ts';
 import { createLastUsed } from '../../src/domain/last-used.ts';
+import { NAMED_ONLY } from '../../src/domain/permissions.ts';
 import { createSecretText } from '../../src/domain/secret-text.ts';
 import type { Queryable } from '../../src/storage/pool.ts';
+import { later } from '../support/clock.ts';
 import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
 import { soon } from '../support/soon.ts';
@@ -64,7 +67,7 @@ describe('making a key', () => {
   test('a team that does not exist gets none', async () => {
     for (const teamId of [randomUUID(), "' OR true --"]) {
       await expect(all.apiKeys.createTeam({ teamId, name: 'k' }, TESTER)).rejects.toMatchObject({
-        kind: 'failed_precondition',
+        kind: 'not_found',
       });
     }
   });
@@ -75,6 +78,7 @@ describe('making a key', () => {
     ['scopes', { scopes: [] }],
     ['scopes', { scopes: ['providers:read', 'everything'] }],
     ['scopes', { scopes: ['openid'] }],
+    ['scopes', { scopes: ['constructor'] }],
     ['expires_at', { expiresAt: new Date(Date.now() - 1) }],
     ['expires_at', { expiresAt: new Date('never') }],
   ])('a bad %s is refused by its name: %j', async (field, extra) => {
@@ -113,7 +117,14 @@ describe('a key in use', () => {
     const { key, text, team, user } = await personalKey('Viewer');
     const verified = await all.apiKeys.verify(text);
     expect(verified).toMatchObject({ id: key.id, kind: 'personal', teamId: team.id, userId: user.id, name: 'laptop' });
-    expect(verified?.scopes).toEqual(await all.authority.permissionsIn(user.id, team.id));
+    const rights = await all.authority.permissionsIn(user.id, team.id);
+    expect(verified?.scopes).toEqual(new Set([...rights!].filter((one) => one !== 'apikeys:write')));
+  });
+
+  test('row 92: what makes credentials or gives rights it has only when its scopes name it', async () => {
+    const [open, named] = [await personalKey('Admin'), await personalKey('Admin', { scopes: [...NAMED_ONLY] })];
+    expect([...(await all.apiKeys.verify(open.text))!.scopes].filter((one) => NAMED_ONLY.has(one))).toEqual([]);
+    expect((await all.apiKeys.verify(named.text))!.scopes).toEqual(NAMED_ONLY);
   });
 
   test('a team key reads and writes providers and nothing else', async () => {
@@ -217,6 +228,8 @@ describe('a key in use', () => {
     expect(queries).toBe(0);
     for (let use = 0; use < 50; use += 1) expect(await apiKeys.verify(text)).toBeDefined();
     expect(queries).toBe(1);
+    expect(await apiKeys.verify(createSecretText('lkp_').text)).toBeUndefined();
+    expect(queries).toBe(2);
   });
 
   test('row 96: 10,000 uses of three keys are one write', async () => {
@@ -240,6 +253,179 @@ describe('a key in use', () => {
   });
 });
 
+describe('rotating a key', () => {
+  const alive = async (text: string) => (await all.apiKeys.verify(text)) !== undefined;
+
+  test('row 94: with an overlap both texts are the key until the stated instant, then only the new one', async () => {
+    const { key, text, team } = await personalKey();
+    const rotated = await all.apiKeys.rotate(key.id, { overlapSeconds: 60 }, { teamId: team.id }, TESTER);
+    expect(rotated.text).toMatch(/^lkp_/);
+    expect(rotated.key).toMatchObject({
+      id: key.id,
+      prefix: rotated.text.slice(0, 8),
+      lastFour: rotated.text.slice(-4),
+      createdAt: key.createdAt,
+    });
+    expect(await soon(async () => (await all.apiKeys.verify(text))?.expiresAt !== undefined)).toBe(true);
+    const [before, after] = [await all.apiKeys.verify(text), await all.apiKeys.verify(rotated.text)];
+    expect(before).toEqual({ ...after, expiresAt: rotated.key.previousExpiresAt });
+    expect(after?.expiresAt).toBeUndefined();
+    await later(58, async () => expect([await alive(text), await alive(rotated.text)]).toEqual([true, true]));
+    await later(61, async () => expect([await alive(text), await alive(rotated.text)]).toEqual([false, true]));
+  });
+
+  test('row 94: without an overlap the text it had ends at once', async () => {
+    const { key, text } = await personalKey();
+    const { text: next, key: rotated } = await all.apiKeys.rotate(key.id, {}, {}, TESTER);
+    expect(await dead(text)).toBe(true);
+    expect(await alive(next)).toBe(true);
+    expect(rotated.previousExpiresAt).toBeNull();
+  });
+
+  test('rotated again, only the two newest texts are good; revoking, reinstating and deleting mean both', async () => {
+    const { key, text } = await personalKey();
+    const { text: second } = await all.apiKeys.rotate(key.id, { overlapSeconds: 600 }, {}, TESTER);
+    const { text: third } = await all.apiKeys.rotate(key.id, { overlapSeconds: 600 }, {}, TESTER);
+    const both = async () => [await alive(second), await alive(third)].join();
+    expect(await dead(text)).toBe(true);
+    expect(await both()).toBe('true,true');
+    await all.apiKeys.revoke(key.id, {}, TESTER);
+    expect(await soon(async () => (await both()) === 'false,false')).toBe(true);
+    await all.apiKeys.reinstate(key.id, {}, TESTER);
+    expect(await soon(async () => (await both()) === 'true,true')).toBe(true);
+    await all.apiKeys.delete(key.id, {}, TESTER);
+    expect(await soon(async () => (await both()) === 'false,false')).toBe(true);
+  });
+
+  test('an expired key stays so: it is not rotated, and reinstating does not revive it', async () => {
+    const expiring = await personalKey('Operator', { expiresAt: new Date(Date.now() + 30_000) });
+    const overlap = { overlapSeconds: 600 };
+    const { key, text } = await all.apiKeys.rotate(expiring.key.id, overlap, {}, TESTER);
+    expect((await all.apiKeys.verify(expiring.text))?.expiresAt).toEqual(key.expiresAt);
+    await later(31, async () => {
+      expect([await alive(text), await alive(expiring.text)]).toEqual([false, false]);
+      await expect(all.apiKeys.rotate(key.id, {}, {}, TESTER)).rejects.toMatchObject({ kind: 'failed_precondition' });
+      await all.apiKeys.revoke(key.id, {}, TESTER);
+      await all.apiKeys.reinstate(key.id, {}, TESTER);
+      expect(await alive(text)).toBe(false);
+    });
+  });
+
+  test.each([-1, 0.5, Number.NaN, 30 * 24 * 3600 + 1, '60' as never])(
+    'an overlap of %j is refused',
+    async (seconds) => {
+      const { key } = await personalKey();
+      await expect(all.apiKeys.rotate(key.id, { overlapSeconds: seconds }, {}, TESTER)).rejects.toMatchObject({
+        kind: 'invalid_argument',
+        fields: [{ field: 'overlap_seconds' }],
+      });
+    },
+  );
+
+  test('row 119: it is recorded, without either text', async () => {
+    const { key, text } = await personalKey();
+    const { text: next } = await all.apiKeys.rotate(key.id, { overlapSeconds: 60 }, {}, TESTER);
+    const events = (await all.events('api_key.rotated')).filter((one) => one.target_id === key.id);
+    expect(events).toMatchObject([{ details: { prefix: next.slice(0, 8), overlap_seconds: 60 } }]);
+    for (const one of [text, next]) expect(JSON.stringify(events)).not.toContain(one.slice(8, -4));
+  });
+});
+
+describe('nobody gives what they lack', () => {
+  /** Somebody who came with a credential that has these permissions. */
+  const narrowed = (userId: string, ...permissions: string[]): Actor => ({
+    kind: 'personal_key',
+    id: randomUUID(),
+    userId,
+    permissions: new Set(permissions),
+  });
+  const make = ({ team, user }: Awaited<ReturnType<typeof member>>, actor: Actor, scopes?: string[]) =>
+    all.apiKeys.createPersonal({ userId: user.id, teamId: team.id, name: 'k', ...(scopes && { scopes }) }, actor);
+
+  test('a person gives a key what they may do there themselves, or stays open', async () => {
+    const person = await member('Viewer');
+    const actor: Actor = { kind: 'user', id: person.user.id };
+    expect((await make(person, actor)).key.scopes).toBeNull();
+    expect((await make(person, actor, ['apikeys:write', 'teams:read'])).key.scopes).toEqual([
+      'apikeys:write',
+      'teams:read',
+    ]);
+    await expect(make(person, actor, ['teams:read', 'providers:write'])).rejects.toMatchObject({
+      kind: 'permission_denied',
+      message: expect.stringContaining('providers:write'),
+    });
+  });
+
+  test('row 92: a credential gives no more than it has, also when no scopes are named', async () => {
+    const person = await member('Admin');
+    const actor = narrowed(person.user.id, 'apikeys:write', 'providers:read', 'openid');
+    expect((await make(person, actor)).key.scopes).toEqual(['providers:read']);
+    expect((await make(person, actor, ['apikeys:write'])).key.scopes).toEqual(['apikeys:write']);
+    for (const scopes of [['users:write'], ['providers:read', 'providers:write']]) {
+      await expect(make(person, actor, scopes)).rejects.toMatchObject({ kind: 'permission_denied' });
+    }
+    for (const bare of [
+      narrowed(person.user.id, 'apikeys:write'),
+      { kind: 'personal_key', id: randomUUID() } as const,
+    ]) {
+      await expect(make(person, bare)).rejects.toMatchObject({
+        kind: 'invalid_argument',
+        fields: [{ field: 'scopes' }],
+      });
+    }
+  });
+
+  test('row 92: nor does it get the text of a key that may do more', async () => {
+    const { key: wide, user } = await personalKey('Operator');
+    const before = await all.rows('api_keys');
+    const rotate = (actor: Actor) => all.apiKeys.rotate(wide.id, {}, { userId: user.id }, actor);
+    await expect(rotate(narrowed(user.id, 'apikeys:write'))).rejects.toMatchObject({ kind: 'permission_denied' });
+    expect(await all.rows('api_keys')).toEqual(before);
+    const rights = await all.authority.permissionsIn(user.id, wide.teamId);
+    expect((await rotate(narrowed(user.id, ...rights!))).text).toMatch(/^lkp_/);
+    expect((await rotate({ kind: 'user', id: user.id })).text).toMatch(/^lkp_/);
+    const { key: narrow, user: other } = await personalKey('Viewer', { scopes: ['providers:write'] });
+    const attempt = all.apiKeys.rotate(narrow.id, {}, {}, narrowed(other.id, 'apikeys:write', 'providers:read'));
+    await expect(attempt).rejects.toMatchObject({ kind: 'permission_denied' });
+  });
+});
+
+describe('two at once', () => {
+  test('row 118: of changes to the version that was read, one is made', async () => {
+    const { key } = await personalKey();
+    const scope = { version: key.version };
+    const ended = await Promise.allSettled([
+      all.apiKeys.rename(key.id, 'one', scope, TESTER),
+      all.apiKeys.rename(key.id, 'two', scope, TESTER),
+      all.apiKeys.revoke(key.id, scope, TESTER),
+      all.apiKeys.rotate(key.id, {}, scope, TESTER),
+      all.apiKeys.delete(key.id, scope, TESTER),
+    ]);
+    expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const one of ended) {
+      // The key may be gone: then there is nothing left to be another version.
+      if (one.status === 'rejected') expect(['precondition_failed', 'not_found']).toContain(one.reason.kind);
+    }
+  });
+
+  test('every change is another version, and what changes nothing is none', async () => {
+    const { key } = await personalKey();
+    const { version: renamed } = await all.apiKeys.rename(key.id, 'other', { version: key.version }, TESTER);
+    expect(renamed).not.toBe(key.version);
+    expect((await all.apiKeys.rename(key.id, undefined, { version: renamed }, TESTER)).version).toBe(renamed);
+    expect((await all.apiKeys.rename(key.id, 'other', {}, TESTER)).version).toBe(renamed);
+    expect((await all.apiKeys.reinstate(key.id, { version: '*' }, TESTER)).version).toBe(renamed);
+    all.lastUsed.touch('api_keys', key.id, new Date(Date.now() + 1_000));
+    await all.lastUsed.flush();
+    expect((await all.apiKeys.find(key.id))?.version).toBe(renamed);
+    const { key: rotated } = await all.apiKeys.rotate(key.id, {}, { version: renamed }, TESTER);
+    expect(rotated.version).not.toBe(renamed);
+    await expect(all.apiKeys.delete(key.id, { version: renamed }, TESTER)).rejects.toMatchObject({
+      kind: 'precondition_failed',
+    });
+  });
+});
+
 describe('whose key it is', () => {
   test("row 110: another team's or user's key is not found, by any verb", async () => {
     const { key } = await personalKey();
@@ -251,6 +437,7 @@ describe('whose key it is', () => {
         all.apiKeys.rename(key.id, 'mine', scope, TESTER),
         all.apiKeys.revoke(key.id, scope, TESTER),
         all.apiKeys.reinstate(key.id, scope, TESTER),
+        all.apiKeys.rotate(key.id, { overlapSeconds: 60 }, scope, TESTER),
         all.apiKeys.delete(key.id, scope, TESTER),
       ];
       for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ kind: 'not_found' });
@@ -265,6 +452,7 @@ describe('whose key it is', () => {
     for (const act of [
       () => all.apiKeys.rename(key.id, 'renamed', { teamId: team.id }, TESTER),
       () => all.apiKeys.revoke(key.id, { teamId: team.id }, TESTER),
+      () => all.apiKeys.rotate(key.id, { overlapSeconds: 60 }, { userId: user.id }, TESTER),
       () => all.apiKeys.delete(key.id, { userId: user.id }, TESTER),
     ]) {
       const { [key.id]: mine, ...others } = await all.rows('api_keys');
@@ -280,15 +468,25 @@ describe('whose key it is', () => {
     const names = ['a', 'b', 'c', 'd', 'e'];
     for (const name of names) await all.apiKeys.createPersonal({ userId: user.id, teamId: team.id, name }, TESTER);
     await all.apiKeys.createTeam({ teamId: team.id, name: 'team' }, TESTER);
-    const list = (after?: { createdAt: Date; id: string }) =>
-      all.apiKeys.list({ teamId: team.id, kind: 'personal' }, { limit: 2, ...(after && { after }) });
+    const list = (after?: { sortKey: string; id: string }) =>
+      all.apiKeys.list({ teamId: team.id, kind: 'personal' }, { limit: 2, after });
     const read: string[] = [];
     for (let page = await list(); page.length > 0; page = await list(page.at(-1))) {
       read.push(...page.map((key) => key.name));
     }
-    expect(read.sort()).toEqual(names);
-    expect(await all.apiKeys.list({ userId: user.id })).toHaveLength(5);
+    expect(read).toEqual(names);
+    const kept = await all.apiKeys.list({ userId: user.id });
+    expect(kept).toHaveLength(5);
     expect(await all.apiKeys.list({ teamId: 'x' })).toEqual([]);
+    await all.apiKeys.revoke(kept[1]!.id, {}, TESTER);
+    const found = async (field: string, value: string | number, scope = {}) =>
+      (await all.apiKeys.list(scope, { conditions: [{ field, operator: 'eq', value }] })).map(({ name }) => name);
+    expect(await found('status', INACTIVE, { userId: user.id })).toEqual(['b']);
+    expect(await found('user_id', user.id)).toEqual(names);
+    expect(await found('name', 'team', { teamId: team.id })).toEqual(['team']);
+    expect(await found('kind', 'team', { teamId: team.id })).toEqual(['team']);
+    const backwards = await all.apiKeys.list({ userId: user.id }, { order: { field: 'name', descending: true } });
+    expect(backwards.map(({ name }) => name)).toEqual(names.toReversed());
   });
 });
 

@@ -24,6 +24,8 @@ describe('what a user may do in a team', () => {
     expect([...permissions!].sort()).toEqual([
       'apikeys:read',
       'apikeys:write',
+      'connectedapps:read',
+      'connectedapps:write',
       'providers:read',
       'providers:write',
       'roles:read',

@@ -55,7 +55,7 @@ describe('registering an app', () => {
     expect(classify(secret!)).toBe('secret');
     expect(await all.apps.find(app.clientId)).toEqual(app);
     expect(await all.apps.find(app.id)).toEqual(app);
-    expect(await all.apps.list()).toContainEqual(app);
+    expect(await all.apps.list({ limit: 1_000 })).toContainEqual({ ...app, sortKey: expect.any(String) });
   });
 
   test('row 86: its secret is in the answer and nowhere else', async () => {
@@ -219,7 +219,13 @@ describe('changing an app', () => {
   test('keeps what is not named, and checks the whole', async () => {
     const { app } = await create({ allowedScopes: ['openid', 'providers:read'] });
     const changed = await all.apps.update(app.id, { name: 'New name' }, TESTER);
-    expect(changed).toMatchObject({ ...app, name: 'New name', updatedAt: expect.any(Date) });
+    expect(changed).toMatchObject({
+      ...app,
+      name: 'New name',
+      updatedAt: expect.any(Date),
+      version: expect.any(String),
+    });
+    expect(changed.version).not.toBe(app.version);
     await expect(all.apps.update(app.id, { baseUrl: 'https://other.example' }, TESTER)).rejects.toMatchObject({
       fields: [{ field: 'redirect_uris' }],
     });
@@ -242,8 +248,14 @@ describe('changing an app', () => {
       await consent(app.clientId),
       await consent(other.clientId),
     ];
-    expect(await all.apps.disable(app.id, TESTER)).toMatchObject({ app: { enabled: false }, endedGrants: 2 });
-    expect(await all.apps.disable(app.id, TESTER)).toMatchObject({ app: { enabled: false }, endedGrants: 0 });
+    expect(await all.apps.disable(app.id, TESTER)).toMatchObject({
+      app: { enabled: false },
+      ended: { grants: 2, tokens: 2 },
+    });
+    expect(await all.apps.disable(app.id, TESTER)).toMatchObject({
+      app: { enabled: false },
+      ended: { grants: 0, tokens: 0 },
+    });
     expect(await all.apps.enable(app.id, TESTER)).toMatchObject({ enabled: true });
     const grants = Object.keys(await all.rows('grants'));
     expect(grants).toContain(kept);
@@ -259,7 +271,8 @@ describe('changing an app', () => {
     await consent(app.clientId);
     const kept = await consent(other.clientId);
     const apps = await all.rows('oauth_apps');
-    expect(await all.apps.delete(app.id, TESTER)).toMatchObject({ app: { id: app.id }, endedGrants: 1 });
+    const ended = { grants: 1, tokens: 1 };
+    expect(await all.apps.delete(app.id, TESTER)).toMatchObject({ app: { id: app.id }, ended });
     const { [app.id]: _, ...others } = apps;
     expect(await all.rows('oauth_apps')).toEqual(others);
     expect(Object.keys(await all.rows('grants'))).toContain(kept);

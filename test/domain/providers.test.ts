@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { ROOT_TEAM_ID } from '../../src/domain/permissions.ts';
 import type { Provider } from '../../src/domain/providers.ts';
 import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
@@ -10,6 +9,9 @@ let team: string;
 let other: string;
 let own: Provider;
 let foreign: Provider;
+
+type Listed = Provider & { sortKey: string };
+
 beforeAll(async () => {
   all = await openCredentials();
 });
@@ -25,54 +27,81 @@ beforeEach(async () => {
 const page = { limit: 50 };
 const names = (providers: Provider[]) => providers.map(({ name }) => name).sort();
 
-async function bind(...providerIds: string[]): Promise<void> {
-  await all.db.query('UPDATE teams SET policy_type = 2 WHERE id = $1', [team]);
-  await all.db.query('INSERT INTO team_providers SELECT $1, unnest($2::uuid[])', [team, providerIds]);
+const EVERYBODYS = {};
+const seenBy = async (teamId?: string) => names(await all.providers.list({ teamId }, page));
+
+async function bind(...ids: string[]): Promise<void> {
+  await all.teams.update(team, { policyType: 2, providers: ids.map((id) => ({ id })) }, TESTER);
 }
 
 describe('what a team sees', () => {
   test('everything, unbound or as the root team', async () => {
-    expect(names(await all.providers.list(team, page))).toEqual(['foreign', 'own']);
-    expect(names(await all.providers.list(ROOT_TEAM_ID, page))).toEqual(['foreign', 'own']);
+    expect(await seenBy(team)).toEqual(['foreign', 'own']);
+    expect(await seenBy()).toEqual(['foreign', 'own']);
   });
 
   test('its set and its own, when bound to a set', async () => {
     const third = await all.providers.createCustom({ name: 'third', teamId: other }, TESTER);
     await bind();
-    expect(names(await all.providers.list(team, page))).toEqual(['own']);
+    expect(await seenBy(team)).toEqual(['own']);
     await bind(third.id);
-    expect(names(await all.providers.list(team, page))).toEqual(['own', 'third']);
+    expect(await seenBy(team)).toEqual(['own', 'third']);
+    expect(await seenBy(other)).toEqual(['foreign', 'own', 'third']);
+    const another = { name: `Bound ${randomUUID()}`, policyType: 2, providers: [own] } as const;
+    expect(await seenBy((await all.teams.create(another, TESTER)).id)).toEqual(['own']);
+  });
+
+  test('everything again when it is unbound, though its set is kept', async () => {
+    await bind(own.id);
+    await all.teams.update(team, { policyType: 1 }, TESTER);
+    expect(await seenBy(team)).toEqual(['foreign', 'own']);
+  });
+
+  test('only providers of its types, when it has some', async () => {
+    await all.teams.update(team, { providerTypes: [1] }, TESTER);
+    expect(await seenBy(team)).toEqual(['foreign', 'own']);
+    // There is no other type yet; one that comes later must not let these through.
+    await all.db.query("UPDATE teams SET provider_types = '{2}' WHERE id = $1", [team]);
+    expect(await seenBy(team)).toEqual(['own']);
+    await bind(foreign.id);
+    expect(await seenBy(team)).toEqual(['own']);
   });
 
   test('nothing, for a team that does not exist', async () => {
-    for (const id of [randomUUID(), 'x']) expect(await all.providers.list(id, page)).toEqual([]);
+    for (const teamId of [randomUUID(), 'x']) {
+      expect(await all.providers.list({ teamId }, page)).toEqual([]);
+      expect(await all.providers.listCustom({ teamId }, page)).toEqual([]);
+    }
   });
 
-  test('page by page, each once, in the order they were made', async () => {
-    for (const name of ['a', 'b', 'c', 'd']) await all.providers.createCustom({ name, teamId: team }, TESTER);
-    const read: Provider[] = [];
-    for (let after: Provider | undefined; ; after = read.at(-1)) {
-      const next = await all.providers.listCustom(team, { limit: 2, ...(after && { after }) });
-      if (next.length === 0) break;
-      read.push(...next);
-    }
-    expect(names(read)).toEqual(['a', 'b', 'c', 'd', 'own']);
-    expect(read.map(({ createdAt }) => createdAt.getTime())).toEqual(
-      read.map(({ createdAt }) => createdAt.getTime()).sort(),
-    );
+  test('page by page, each once, in the order they were made, or by name', async () => {
+    for (const name of ['d', 'a', 'c', 'b']) await all.providers.createCustom({ name, teamId: team }, TESTER);
+    const read = async (order?: { field: string; descending: boolean }) => {
+      const rows: Listed[] = [];
+      for (let after: Listed | undefined; rows.length < 20; after = rows.at(-1)) {
+        const next = await all.providers.listCustom({ teamId: team }, { limit: 2, after, order });
+        if (next.length === 0) break;
+        rows.push(...next);
+      }
+      return rows.map(({ name }) => name);
+    };
+    expect(await read()).toEqual(['own', 'd', 'a', 'c', 'b']);
+    expect(await read({ field: 'name', descending: true })).toEqual(['own', 'd', 'c', 'b', 'a']);
   });
 });
 
 describe('what a team may change', () => {
   test('its own', async () => {
-    const changed = await all.providers.updateCustom(own.id, team, { name: 'renamed' }, TESTER);
+    const changed = await all.providers.updateCustom(own.id, { name: 'renamed' }, { teamId: team }, TESTER);
     expect(changed).toMatchObject({ id: own.id, name: 'renamed', customTemplate: '', teamId: team });
-    expect(await all.providers.updateCustom(own.id, team, { customTemplate: 'crm' }, TESTER)).toMatchObject({
-      name: 'renamed',
-      customTemplate: 'crm',
-    });
-    await all.providers.deleteCustom(own.id, team, TESTER);
-    expect(await all.providers.findCustom(own.id, team)).toBeUndefined();
+    expect(await all.providers.updateCustom(own.id, { customTemplate: 'crm' }, { teamId: team }, TESTER)).toMatchObject(
+      {
+        name: 'renamed',
+        customTemplate: 'crm',
+      },
+    );
+    await all.providers.deleteCustom(own.id, { teamId: team }, TESTER);
+    expect(await all.providers.findCustom(own.id, { teamId: team })).toBeUndefined();
     const { rows } = await all.db.query('SELECT action FROM audit_events WHERE target_id = $1 ORDER BY id', [own.id]);
     expect(rows.map(({ action }) => action)).toEqual(
       ['created', 'updated', 'updated', 'deleted'].map((verb) => `provider.${verb}`),
@@ -81,12 +110,12 @@ describe('what a team may change', () => {
 
   test("row 110: not another team's, even one it sees", async () => {
     const before = await all.rows('providers');
-    expect(names(await all.providers.listCustom(team, page))).toEqual(['own']);
+    expect(names(await all.providers.listCustom({ teamId: team }, page))).toEqual(['own']);
     for (const id of [foreign.id, randomUUID(), 'x']) {
-      expect(await all.providers.findCustom(id, team)).toBeUndefined();
+      expect(await all.providers.findCustom(id, { teamId: team })).toBeUndefined();
       const attempts = [
-        all.providers.updateCustom(id, team, { name: 'mine' }, TESTER),
-        all.providers.deleteCustom(id, team, TESTER),
+        all.providers.updateCustom(id, { name: 'mine' }, { teamId: team }, TESTER),
+        all.providers.deleteCustom(id, { teamId: team }, TESTER),
       ];
       for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ kind: 'not_found' });
     }
@@ -94,27 +123,50 @@ describe('what a team may change', () => {
   });
 
   test('every one, as the root team', async () => {
-    expect(names(await all.providers.listCustom(ROOT_TEAM_ID, page))).toEqual(['foreign', 'own']);
-    expect(await all.providers.findCustom(own.id, ROOT_TEAM_ID)).toEqual(own);
-    await all.providers.updateCustom(foreign.id, ROOT_TEAM_ID, { name: 'seen' }, TESTER);
-    await all.providers.deleteCustom(foreign.id, ROOT_TEAM_ID, TESTER);
-    expect(names(await all.providers.list(ROOT_TEAM_ID, page))).toEqual(['own']);
+    expect(names(await all.providers.listCustom(EVERYBODYS, page))).toEqual(['foreign', 'own']);
+    expect(await all.providers.findCustom(own.id, EVERYBODYS)).toEqual(own);
+    await all.providers.updateCustom(foreign.id, { name: 'seen' }, EVERYBODYS, TESTER);
+    await all.providers.deleteCustom(foreign.id, EVERYBODYS, TESTER);
+    expect(await seenBy()).toEqual(['own']);
   });
 
   test('row 117: changing one leaves every other row as it was', async () => {
     const { [own.id]: mine, ...others } = await all.rows('providers');
-    await all.providers.updateCustom(own.id, team, { name: 'renamed' }, TESTER);
+    await all.providers.updateCustom(own.id, { name: 'renamed' }, { teamId: team }, TESTER);
     const { [own.id]: changed, ...othersAfter } = await all.rows('providers');
     expect(othersAfter).toEqual(others);
     expect(changed).not.toEqual(mine);
+  });
+
+  test('row 118: what was changed since it was read is not changed over', async () => {
+    const scope = { teamId: team, version: own.version };
+    const renamed = await all.providers.updateCustom(own.id, { name: 'renamed' }, scope, TESTER);
+    expect(renamed.version).not.toBe(own.version);
+    const late = [
+      all.providers.updateCustom(own.id, { name: 'late' }, scope, TESTER),
+      all.providers.deleteCustom(own.id, scope, TESTER),
+    ];
+    for (const one of late) await expect(one).rejects.toMatchObject({ kind: 'precondition_failed' });
+    expect(await all.providers.findCustom(own.id, { teamId: team })).toEqual(renamed);
+  });
+
+  test('row 118: whoever waited for another change is told of it', async () => {
+    const late = await all.db.transaction(async (tx) => {
+      await tx.query('UPDATE providers SET updated_at = now() WHERE id = $1', [own.id]);
+      const waiting = all.providers.updateCustom(own.id, { name: 'late' }, { version: own.version }, TESTER);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return { waiting: waiting.catch((error: unknown) => error) };
+    });
+    expect(await late.waiting).toMatchObject({ kind: 'precondition_failed' });
+    expect(await all.providers.findCustom(own.id, { teamId: team })).toMatchObject({ name: 'own' });
   });
 
   test('a bad name or team is refused', async () => {
     const make = (changes: object) => all.providers.createCustom({ name: 'x', teamId: team, ...changes }, TESTER);
     await expect(make({ name: '' })).rejects.toMatchObject({ fields: [{ field: 'name' }] });
     await expect(make({ customTemplate: 'a\0' })).rejects.toMatchObject({ fields: [{ field: 'custom_template' }] });
-    await expect(make({ teamId: randomUUID() })).rejects.toMatchObject({ kind: 'failed_precondition' });
-    await expect(all.providers.updateCustom(own.id, team, { name: ' ' }, TESTER)).rejects.toMatchObject({
+    await expect(make({ teamId: randomUUID() })).rejects.toMatchObject({ kind: 'not_found' });
+    await expect(all.providers.updateCustom(own.id, { name: ' ' }, { teamId: team }, TESTER)).rejects.toMatchObject({
       fields: [{ field: 'name' }],
     });
   });

@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ROOT_TEAM_ID } from '../../src/domain/permissions.ts';
+import { inParallel } from '../support/parallel.ts';
 import { openPeople, type People, TESTER } from '../support/people.ts';
 
 let people: People;
@@ -45,12 +47,35 @@ test('the root team is there from the start and cannot be deleted', async () => 
   });
 });
 
-test('teams are listed by name, page after page', async () => {
+test('teams are listed in the order they were made or by name, page after page', async () => {
   for (const name of ['zz c', 'zz a', 'ZZ b']) await people.makeTeam(name);
-  const all = await people.teams.list();
-  expect(all.slice(-3).map((team) => team.name)).toEqual(['zz a', 'ZZ b', 'zz c']);
-  const after = all.at(-3)!;
-  expect((await people.teams.list({ limit: 1, after })).map((team) => team.name)).toEqual(['ZZ b']);
+  const last = (await people.teams.list({}, { limit: 1_000 })).slice(-3);
+  expect(last.map(({ name }) => name)).toEqual(['zz c', 'zz a', 'ZZ b']);
+  const order = { field: 'name', descending: false };
+  const byName = (await people.teams.list({}, { limit: 1_000, order })).slice(-3);
+  expect(byName.map(({ name }) => name)).toEqual(['zz a', 'ZZ b', 'zz c']);
+  const behind = await people.teams.list({}, { limit: 1, order, after: byName[0] });
+  expect(behind.map(({ name }) => name)).toEqual(['ZZ b']);
+});
+
+test('within its own scope a team is the only one there is', async () => {
+  const [team, other] = [await people.makeTeam(), await people.makeTeam()];
+  const scope = { teamId: team.id };
+  expect((await people.teams.list(scope)).map(({ id }) => id)).toEqual([team.id]);
+  for (const teamId of ['x', '5d0f6d54-5a51-4a8f-9d3e-6f3b1c2d4e5f']) {
+    expect(await people.teams.list({ teamId })).toEqual([]);
+    expect(await people.teams.find(team.id, { teamId })).toBeUndefined();
+    const update = people.teams.update(team.id, { name: 'x' }, TESTER, { teamId });
+    await expect(update).rejects.toMatchObject({ kind: 'not_found' });
+  }
+  expect(await people.teams.find(team.id, scope)).toEqual(team);
+  expect(await people.teams.find(other.id, scope)).toBeUndefined();
+  const touched = [
+    people.teams.update(other.id, { name: 'Mine' }, TESTER, scope),
+    people.teams.delete(other.id, TESTER, scope),
+  ];
+  for (const one of touched) await expect(one).rejects.toMatchObject({ kind: 'not_found' });
+  expect(await people.teams.find(other.id)).toEqual(other);
 });
 
 test.each(['', 'a\0b', '\ud800', 'x'.repeat(256)])('no team is called %j', async (name) => {
@@ -72,3 +97,178 @@ test('memberships end with their team', async () => {
   await people.teams.delete(team.id, TESTER);
   expect(await people.memberships.list(user.id)).toEqual([]);
 });
+
+describe('settings', () => {
+  test('all of them are kept, and what is not given stays', async () => {
+    const [one, two] = [await provider('b'), await provider('a')];
+    const all = { policyType: 2, providers: [one, two, one], providerTypes: [1, 1], ssoAlias: ' sales ' } as const;
+    const team = await people.teams.create({ name: 'Set', ...all }, TESTER);
+    const kept = {
+      policyType: 2,
+      providers: [two, one],
+      providerTypes: [1],
+      ssoAlias: 'sales',
+      description: '',
+      userCount: 0,
+    };
+    expect(team).toMatchObject(kept);
+    const renamed = await people.teams.update(team.id, { name: 'Set again' }, TESTER);
+    expect(renamed).toMatchObject({ ...kept, name: 'Set again' });
+    const emptied = { policyType: 1, providers: [], providerTypes: [], ssoAlias: '' } as const;
+    expect(await people.teams.update(team.id, emptied, TESTER)).toMatchObject(emptied);
+  });
+
+  test('a set is the same in whatever order it is said, and however often', async () => {
+    const set = await inParallel(5, (index) => provider(`${index}`));
+    const team = await people.teams.create({ name: 'Ordered', providers: set }, TESTER);
+    for (const providers of [set.toReversed(), [...set, set[0]!]]) {
+      expect(await people.teams.update(team.id, { providers }, TESTER)).toEqual(team);
+    }
+  });
+
+  test('a description may be a text of 1,000 characters', async () => {
+    const description = 'x'.repeat(1_000);
+    expect(await people.teams.create({ name: 'Described', description }, TESTER)).toMatchObject({ description });
+  });
+
+  test('its members are counted', async () => {
+    const team = await people.makeTeam();
+    for (const role of ['Viewer', 'Admin']) {
+      await people.makeUser({ teamRoles: [{ teamId: team.id, roles: [role] }] });
+    }
+    expect(await people.teams.find(team.id)).toMatchObject({ userCount: 2, version: team.version });
+  });
+
+  test('a change makes another version and says in the audit trail what changed; no change does neither', async () => {
+    let team = await people.makeTeam();
+    const one = await provider();
+    const changes = {
+      name: 'Versions',
+      description: 'x',
+      policy_type: { policyType: 2 as const },
+      providers: { providers: [one] },
+      provider_types: { providerTypes: [1] },
+      sso_alias: { ssoAlias: 'v' },
+    };
+    for (const [field, value] of Object.entries(changes)) {
+      const change = typeof value === 'string' ? { [field]: value } : value;
+      const changed = await people.teams.update(team.id, change, TESTER);
+      expect([field, changed.version === team.version]).toEqual([field, false]);
+      expect(changed.updatedAt.getTime()).toBeGreaterThanOrEqual(team.updatedAt.getTime());
+      expect(await people.teams.update(team.id, change, TESTER)).toEqual(changed);
+      team = changed;
+    }
+    const events = (await people.events('team.updated')).filter((event) => event.target_id === team.id);
+    expect(events.map(({ details }) => details.changed)).toEqual(Object.keys(changes).map((field) => [field]));
+  });
+
+  test('a provider that ends leaves the set, which is a change of the team', async () => {
+    const [one, two] = [await provider('one'), await provider('two')];
+    const owner = await people.makeTeam();
+    await people.db.query('UPDATE providers SET team_id = $2 WHERE id = $1', [two.id, owner.id]);
+    const team = await people.teams.create({ name: 'Bound', providers: [one, two] }, TESTER);
+    await people.db.query('DELETE FROM providers WHERE id = $1', [one.id]);
+    const without = (await people.teams.find(team.id))!;
+    expect([without.providers, without.version === team.version]).toEqual([[two], false]);
+    await people.teams.delete(owner.id, TESTER);
+    const last = (await people.teams.find(team.id))!;
+    expect([last.providers, last.version === without.version]).toEqual([[], false]);
+    await people.teams.delete(team.id, TESTER);
+  });
+
+  test('a provider must exist, and be what is said of it', async () => {
+    const one = await provider('Payroll');
+    const team = await people.makeTeam();
+    const set = (...providers: object[]) =>
+      people.teams.update(team.id, { providers: providers as { id: string }[] }, TESTER);
+    const missing = { kind: 'not_found', fields: [{ field: 'providers.1.id' }] };
+    await expect(set(one, { id: randomUUID() })).rejects.toMatchObject(missing);
+    await expect(set(one, { id: 'x' })).rejects.toMatchObject(missing);
+    await expect(set({ ...one, name: 'Other' })).rejects.toMatchObject({ fields: [{ field: 'providers.0.name' }] });
+    await expect(set({ ...one, type: 2 })).rejects.toMatchObject({ fields: [{ field: 'providers.0.type' }] });
+    const many = Array.from({ length: 1_001 }, () => one);
+    await expect(set(...many)).rejects.toMatchObject({ fields: [{ field: 'providers' }] });
+    expect(await people.teams.find(team.id)).toEqual(team);
+    expect((await set({ ...one, type: 1 })).providers).toEqual([one]);
+  });
+
+  test('the team itself may change its name and description, and say again what else there is', async () => {
+    const one = await provider();
+    const team = await people.teams.create({ name: 'Own', providers: [one], ssoAlias: 'own' }, TESTER);
+    const update = (changes: object) => people.teams.update(team.id, changes, TESTER, { teamId: team.id });
+    const same = { policyType: 1, providers: [one], providerTypes: [], ssoAlias: 'own' };
+    expect(await update({ ...same, description: 'Ours' })).toMatchObject({ ...same, description: 'Ours' });
+    expect(await update({ name: 'Ours' })).toMatchObject({ name: 'Ours' });
+    const others = {
+      policy_type: { policyType: 2 },
+      providers: { providers: [] },
+      provider_types: { providerTypes: [1] },
+      sso_alias: { ssoAlias: '' },
+    };
+    for (const [field, change] of Object.entries(others)) {
+      await expect(update({ name: 'Not this', ...change })).rejects.toMatchObject({
+        kind: 'permission_denied',
+        fields: [{ field }],
+        message: expect.stringContaining('root team'),
+      });
+    }
+    expect(await people.teams.find(team.id)).toMatchObject({ ...same, name: 'Ours' });
+  });
+
+  test("row 110: within its scope a team cannot tell another team's provider from none", async () => {
+    const team = await people.makeTeam();
+    const own = await provider('own', team.id);
+    const foreign = await provider('foreign');
+    const set = (id: string) => people.teams.update(team.id, { providers: [{ id }] }, TESTER, { teamId: team.id });
+    const refusals = await Promise.all([foreign.id, randomUUID()].map((id) => set(id).catch((error) => error)));
+    expect(refusals[0]).toMatchObject({ kind: 'not_found' });
+    expect(refusals[0].message).toBe(refusals[1].message);
+    await expect(set(own.id)).rejects.toMatchObject({ kind: 'permission_denied' });
+  });
+
+  test('the root team cannot be bound', async () => {
+    for (const change of [{ policyType: 2 as const }, { providerTypes: [1] }]) {
+      await expect(people.teams.update(ROOT_TEAM_ID, change, TESTER)).rejects.toMatchObject({
+        kind: 'failed_precondition',
+        message: expect.stringContaining('cannot be bound'),
+      });
+    }
+    const same = { policyType: 1 as const, providerTypes: [], providers: [] };
+    expect(await people.teams.update(ROOT_TEAM_ID, same, TESTER)).toMatchObject(same);
+  });
+});
+
+describe('row 118: two who change one team', () => {
+  test('the one who read it before the other changed it is told', async () => {
+    const team = await people.makeTeam();
+    const scope = { version: team.version };
+    const changed = await people.teams.update(team.id, { description: 'first' }, TESTER, scope);
+    const late = [
+      people.teams.update(team.id, { description: 'second' }, TESTER, scope),
+      people.teams.delete(team.id, TESTER, scope),
+    ];
+    for (const one of late) await expect(one).rejects.toMatchObject({ kind: 'precondition_failed' });
+    expect(await people.teams.find(team.id)).toEqual(changed);
+    await people.teams.delete(team.id, TESTER, { version: changed.version });
+  });
+
+  test('the one who waited for the other builds on what the other made of it', async () => {
+    const [one, two] = [await provider('one'), await provider('two')];
+    const team = await people.makeTeam();
+    const sets = [[one], [two], [one, two], []];
+    const versions = await inParallel(8, async (index) => {
+      const changed = await people.teams.update(team.id, { providers: sets[index % 4]! }, TESTER);
+      expect(changed.providers).toEqual(sets[index % 4]);
+      return changed.version;
+    });
+    expect(versions).toContain((await people.teams.find(team.id))!.version);
+  });
+});
+
+async function provider(name = 'Provider', teamId: string = ROOT_TEAM_ID): Promise<{ id: string; name: string }> {
+  const { rows } = await people.db.query<{ id: string; name: string }>(
+    'INSERT INTO providers (name, team_id) VALUES ($1, $2) RETURNING id, name',
+    [name, teamId],
+  );
+  return rows[0]!;
+}

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { createLogin } from '../../src/domain/login.ts';
 import { ROLE_IDS, ROOT_TEAM_ID } from '../../src/domain/permissions.ts';
 import { openPeople, type People, TESTER } from '../support/people.ts';
 
@@ -84,10 +85,11 @@ describe('creating a user', () => {
 test('users are listed by email, page after page', async () => {
   const emails = ['b', 'C', 'a'].map((letter) => `zz-${letter}@example.com`);
   for (const email of emails) await people.makeUser({ email });
-  const first = await people.users.list({ limit: 2, after: 'zz-' });
-  expect(first.map((user) => user.email)).toEqual(['zz-a@example.com', 'zz-b@example.com']);
-  const second = await people.users.list({ limit: 2, after: first[1]!.email });
-  expect(second.map((user) => user.email)).toEqual(['zz-C@example.com']);
+  const order = { field: 'email', descending: true };
+  const first = await people.users.list({}, { limit: 2, order });
+  expect(first.map((user) => user.email)).toEqual(['zz-C@example.com', 'zz-b@example.com']);
+  const second = await people.users.list({}, { limit: 1, order, after: first[1]! });
+  expect(second.map((user) => user.email)).toEqual(['zz-a@example.com']);
 });
 
 describe('memberships', () => {
@@ -126,6 +128,65 @@ describe('memberships', () => {
     await expect(setRoles({ userId: user.id, teamId: 'x', roles: ['Viewer'] }, TESTER)).rejects.toMatchObject(notFound);
     await expect(remove({ userId: user.id, teamId: team.id }, TESTER)).rejects.toMatchObject(notFound);
     await expect(remove({ userId: 'x', teamId: 'y' }, TESTER)).rejects.toMatchObject(notFound);
+  });
+
+  test('a role is given by who may all that it permits, in that very team', async () => {
+    const [team, other] = [await people.makeTeam(), await people.makeTeam()];
+    const roles = [
+      { teamId: team.id, roles: ['Operator'] },
+      { teamId: other.id, roles: ['Admin'] },
+    ];
+    const { id } = await people.makeUser({ teamRoles: roles });
+    const member = await people.makeUser();
+    const give = (teamId: string, role: string) =>
+      people.memberships.setRoles({ userId: member.id, teamId, roles: [role] }, { kind: 'user', id });
+    await give(team.id, 'Viewer');
+    await give(other.id, 'Admin');
+    const refused = { kind: 'permission_denied', message: expect.stringContaining('users:write') };
+    await expect(give(team.id, 'Admin')).rejects.toMatchObject(refused);
+    await expect(give(ROOT_TEAM_ID, 'Admin')).rejects.toMatchObject(refused);
+    const actor = { kind: 'user', id } as const;
+    const input = { email: `${randomUUID()}@example.com`, teamRoles: [{ teamId: team.id, roles: ['Admin'] }] };
+    await expect(people.users.create(input, actor)).rejects.toMatchObject(refused);
+    expect(await people.users.findByEmail(input.email)).toBeUndefined();
+  });
+
+  test('every change of roles makes a new version of the user, a login none', async () => {
+    const team = await people.makeTeam();
+    const user = await people.makeUser({ password: 'correct horse battery' });
+    const versionAfter = async (change: () => Promise<unknown>) => {
+      await change();
+      return (await people.users.find(user.id))!.version;
+    };
+    const membership = { userId: user.id, teamId: team.id };
+    const seen = [
+      user.version,
+      await versionAfter(() => people.memberships.setRoles({ ...membership, roles: ['Viewer'] }, TESTER)),
+      await versionAfter(() => people.memberships.setRoles({ ...membership, roles: ['Admin'] }, TESTER)),
+      await versionAfter(() => people.memberships.remove(membership, TESTER)),
+    ];
+    expect(new Set(seen).size).toBe(4);
+    const login = createLogin(people);
+    const given = { email: user.email, password: 'correct horse battery' };
+    expect(await versionAfter(() => login.authenticate(given, {}))).toBe(seen[3]);
+    expect((await people.users.find(user.id))?.loginsLifetime).toBe('1');
+  });
+
+  test('those who change the same roles at once wait for each other', async () => {
+    const team = await people.makeTeam();
+    for (let round = 0; round < 5; round += 1) {
+      const user = await people.makeUser({ teamRoles: [{ teamId: team.id, roles: ['Viewer'] }] });
+      const membership = { userId: user.id, teamId: team.id };
+      const results = await Promise.allSettled([
+        people.memberships.remove(membership, TESTER),
+        people.memberships.setRoles({ ...membership, roles: ['Operator'] }, TESTER),
+        people.users.update(user.id, { teamRoles: [{ teamId: team.id, roles: ['Admin'] }] }, {}, TESTER),
+        people.users.delete(user.id, TESTER),
+      ]);
+      const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.kind] : []));
+      expect(new Set([...failures, 'not_found'])).toEqual(new Set(['not_found']));
+      expect(await people.users.find(user.id)).toBeUndefined();
+    }
   });
 
   test.each(['a\0b', '\ud800', 'x'.repeat(10_000)])('a role called %j does not exist', async (role) => {
@@ -174,6 +235,7 @@ describe('row 102: a user who is disabled, deleted or given a new password', () 
     for (const end of [
       (id: string) => people.users.setEnabled(id, false, TESTER),
       (id: string) => people.users.setPassword(id, 'a new password', TESTER),
+      (id: string) => people.users.update(id, { expiresAt: new Date(Date.now() - 1_000) }, {}, TESTER),
       (id: string) => people.users.delete(id, TESTER),
     ]) {
       const user = await connected();
@@ -222,6 +284,7 @@ describe('the last root administrator', () => {
   const ways: [string, (id: string) => Promise<unknown>][] = [
     ['disabled', (id) => people.users.setEnabled(id, false, TESTER)],
     ['deleted', (id) => people.users.delete(id, TESTER)],
+    ['let expire', (id) => people.users.update(id, { expiresAt: new Date(Date.now() - 1_000) }, {}, TESTER)],
     ['demoted', (userId) => people.memberships.setRoles({ userId, teamId: ROOT_TEAM_ID, roles: ['Viewer'] }, TESTER)],
     ['removed', (userId) => people.memberships.remove({ userId, teamId: ROOT_TEAM_ID }, TESTER)],
   ];

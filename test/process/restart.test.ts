@@ -179,7 +179,7 @@ async function withDomain<T>(dataDir: string, work: (domain: Domain, db: Databas
   const store = await openEmbeddedPostgres({ dataDir, role: 'command' });
   const db = openDatabase({ connectionString: store.connectionString });
   const secret = (await readFile(path.join(dataDir, 'secret'), 'utf8')).trim();
-  const lifetimes = { accessToken: 600, idToken: 3600 };
+  const lifetimes = { idToken: 3600, session: 604_800, sessionIdle: 86_400 };
   const domain = createDomain({ db, secrets: [secret], lifetimes, onError: (error) => console.error(error) });
   try {
     return await work(domain, db);

@@ -46,7 +46,7 @@ describe('two instances on one database', () => {
     domain = createDomain({
       db,
       secrets: [SECRET],
-      lifetimes: { accessToken: 600, idToken: 3600 },
+      lifetimes: { idToken: 3600, session: 604_800, sessionIdle: 86_400 },
       onError: (error) => console.error(error),
     });
     await domain.notifications.start();

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { createCache } from '../../src/domain/cache.ts';
 import { createNotifications, type Notifications } from '../../src/storage/notifications.ts';
 import { type Database, openDatabase } from '../../src/storage/pool.ts';
-import { upsertSetting } from '../../src/storage/settings.ts';
+import { findSetting, upsertSetting } from '../../src/storage/settings.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
 import { soon } from '../support/soon.ts';
@@ -37,6 +38,33 @@ async function listen(connectionString = database.connectionString) {
     () => notifications.close(),
   );
   return { notifications, seen, availability, db };
+}
+
+/** A listener whose statements are seen, and may be other ones than it meant to send. */
+async function watched(replace: (statement: string) => string = (statement) => statement) {
+  const inner = openDatabase({ connectionString: database.connectionString });
+  const sent: string[] = [];
+  const db: Database = {
+    ...inner,
+    async connect() {
+      const client = await inner.connect();
+      const query = client.query.bind(client) as (statement: string) => Promise<never>;
+      client.query = ((statement: string) => {
+        sent.push(statement);
+        return query(replace(statement));
+      }) as typeof client.query;
+      return client;
+    },
+  };
+  const notifications = createNotifications({ db });
+  const cache = createCache<{ value: unknown }>({ notifications, keyedBy: ['settings'] });
+  await notifications.start();
+  cleanups.push(
+    () => inner.close(),
+    () => notifications.close(),
+  );
+  sent.splice(0);
+  return { notifications, sent, read: (name: string) => cache.get(name, () => findSetting(db, name)) };
 }
 
 async function throughProxy() {
@@ -79,16 +107,18 @@ describe('notifications', () => {
   test('count as available only when everything kept was forgotten', async () => {
     const { notifications, availability } = await listen();
     let finish = () => {};
-    notifications.on(
-      'teams',
-      () =>
-        new Promise<void>((resolve) => {
+    const forgetting = new Promise<void>((begun) => {
+      notifications.on('teams', () => {
+        begun();
+        return new Promise((resolve) => {
           finish = resolve;
-        }),
-    );
+        });
+      });
+    });
     expect([notifications.available, notifications.freshFor]).toEqual([false, 0]);
     const starting = notifications.start();
-    await sleep(50);
+    await forgetting;
+    await sleep(20);
     expect([notifications.available, notifications.freshFor]).toEqual([false, 0]);
     finish();
     await starting;
@@ -135,5 +165,73 @@ describe('notifications', () => {
     const listeners = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
     expect(await soon(async () => (await elsewhere.query(listeners)).count === 0)).toBe(true);
     expect(notifications.available).toBe(false);
+  });
+});
+
+describe('settling', () => {
+  test('leaves nothing old in memory: what was changed before is read as it is, every time', async () => {
+    const { notifications, read } = await watched();
+    const stale: unknown[] = [];
+    const changeAndRead = async (name: string, rounds: number) => {
+      for (let value = 0; value < rounds; value += 1) {
+        await upsertSetting(elsewhere, name, value);
+        await notifications.settle();
+        const kept = await read(name);
+        if (kept?.value !== value) stale.push([name, value, kept]);
+      }
+    };
+    await changeAndRead('alone', 300);
+    // Several at once share round trips, but nobody one that was sent before the change.
+    await Promise.all(['a', 'b', 'c', 'd'].map((name) => changeAndRead(name, 50)));
+    expect(stale).toEqual([]);
+  });
+
+  test('costs those who ask together one round trip, and whoever asks later another', async () => {
+    const { notifications, sent } = await watched();
+    await Promise.all(Array.from({ length: 50 }, () => notifications.settle()));
+    expect(sent.splice(0)).toEqual(['SELECT 1']);
+    const first = notifications.settle();
+    while (sent.length === 0) await Promise.resolve();
+    await Promise.all([first, ...Array.from({ length: 50 }, () => notifications.settle())]);
+    expect(sent).toEqual(['SELECT 1', 'SELECT 1']);
+  });
+
+  test('waits for what has to be read anew, and outlives its failure', async () => {
+    const { notifications } = await watched();
+    const done: string[] = [];
+    notifications.on('settings', async (name) => {
+      await sleep(30);
+      done.push(String(name));
+      throw new Error('could not be read');
+    });
+    await upsertSetting(elsewhere, 'slow', 1);
+    await notifications.settle();
+    expect(done).toEqual(['slow']);
+  });
+
+  test('forgets everything where the database cannot tell of changes', async () => {
+    const noListen = "DO $$ BEGIN RAISE EXCEPTION 'no LISTEN here' USING ERRCODE = '0A000'; END $$";
+    const { notifications, read, sent } = await watched((statement) =>
+      statement.startsWith('LISTEN') ? noListen : statement,
+    );
+    expect(notifications.freshFor).toBe(1_000);
+    for (let value = 0; value < 5; value += 1) {
+      await upsertSetting(elsewhere, 'polled', value);
+      await notifications.settle();
+      expect(await read('polled')).toEqual({ value });
+    }
+    expect(sent).toEqual([]);
+  });
+
+  test('is done at once without a connection, and does not fail with it', async () => {
+    const { notifications: unstarted } = await listen();
+    await unstarted.settle();
+    const { proxy, notifications } = await throughProxy();
+    proxy.cut();
+    await notifications.settle();
+    await until(notifications, false, 500);
+    await notifications.settle();
+    await notifications.close();
+    await notifications.settle();
   });
 });

@@ -19,7 +19,7 @@ export async function openCredentials() {
     apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed }),
     apps: createOauthApps({ db, audit }),
     clients: createOauthClients({ db, audit, authority }),
-    secrets: createClientSecrets({ db, audit }),
+    secrets: createClientSecrets({ db, audit, authority }),
     registrations: createRegistrations({ db, notifications }),
     providers: createProviders({ db, audit }),
     /** Every row of a table by its id, as text, without the columns named. */

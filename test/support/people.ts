@@ -33,7 +33,8 @@ export async function openPeople() {
   const audit = createAudit({ db });
   // Real ones would be most of the time; what they cost is tested where it matters.
   const passwords = createPasswords({ cost: { memoryKib: 64, passes: 1, lanes: 1 } });
-  const memberships = createMemberships({ db, audit });
+  const authority = createAuthority({ db, notifications });
+  const memberships = createMemberships({ db, audit, authority });
   const users = createUsers({ db, audit, passwords, memberships });
   const teams = createTeams({ db, audit });
   return {
@@ -44,7 +45,7 @@ export async function openPeople() {
     memberships,
     users,
     teams,
-    authority: createAuthority({ db, notifications }),
+    authority,
     setup: createSetup({ db, audit, users, teams, memberships }),
     /** A user with a new email and, unless told otherwise, no password and no team. */
     makeUser: (input: Partial<UserInput> = {}): Promise<User> =>

@@ -61,11 +61,13 @@ export async function startTestServer({ env = {}, issuer, connectionString, secr
       return (await db.query('SELECT * FROM audit_events ORDER BY id')).rows;
     },
     async close() {
+      const undeclared = log.filter((line) => line.includes('undeclared answer'));
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await app.close();
       await db.close();
       await database.drop();
+      if (undeclared.length > 0) throw new Error(`answers no operation declares:\n${undeclared.join('')}`);
     },
   };
 }

@@ -4,7 +4,6 @@
  */
 import type { Context } from 'koa';
 import type { Audit } from '../../domain/audit.ts';
-import { describeScope } from '../../domain/permissions.ts';
 import { AppError } from '../../errors.ts';
 import type { Csrf } from '../middleware/csrf.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
@@ -13,6 +12,7 @@ import { type AppRecord, appOf, hostOf, type Registrations } from './app.ts';
 import { describeDestination } from './destination.ts';
 import type { PendingInteraction } from './engine.ts';
 import type { Step } from './index.ts';
+import { type ResourceServers, type ScopeGroup, scopeGroups } from './scope-groups.ts';
 
 interface Team {
   id: string;
@@ -23,6 +23,7 @@ export interface ConsentDeps {
   pages: Pages;
   csrf: Csrf;
   registrations: Registrations;
+  resourceServers: ResourceServers;
   audit: Pick<Audit, 'note'>;
   authority: {
     user(
@@ -46,14 +47,15 @@ interface ConsentValues {
   userName: string;
   userEmail: string;
   teams: readonly Team[];
-  /** What the app asks for now, in sentences. */
-  asked: string[];
+  /** What the app asks for now. */
+  asked: ScopeGroup[];
   /** What it was allowed before and asks for again. */
-  before: string[];
+  before: ScopeGroup[];
   destination: string;
 }
 
-export function createConsentStep({ pages, csrf, registrations, audit, authority, engine }: ConsentDeps): Step {
+export function createConsentStep(deps: ConsentDeps): Step {
+  const { pages, csrf, registrations, resourceServers, audit, authority, engine } = deps;
   const page = pages.declare<ConsentValues>(
     'interaction/consent',
     ['uid', 'csrf', 'appName', 'appHost', 'userName', 'userEmail', 'teams', 'asked', 'before', 'destination'],
@@ -73,6 +75,7 @@ export function createConsentStep({ pages, csrf, registrations, audit, authority
       const missing = scopes.filter((scope) => pending.missingScopes.includes(scope));
       // Asked again for nothing new (prompt=consent): then everything is what is being asked.
       const asked = missing.length === 0 ? scopes : missing;
+      const before = scopes.filter((scope) => !asked.includes(scope));
       page(
         ctx,
         {
@@ -83,8 +86,8 @@ export function createConsentStep({ pages, csrf, registrations, audit, authority
           userName: user.displayName || user.name,
           userEmail: user.email,
           teams: user.teams,
-          asked: asked.map(describeScope),
-          before: scopes.filter((scope) => !asked.includes(scope)).map(describeScope),
+          asked: await scopeGroups(asked, pending.otherResources, resourceServers, scopes),
+          before: await scopeGroups(before, pending.otherResources, resourceServers),
           destination: describeDestination(String(pending.params.redirect_uri ?? '')),
         },
         200,

@@ -14,6 +14,8 @@ export interface PendingInteraction {
   /** Of `requestedScopes` those that nobody consented to yet. */
   missingScopes: string[];
   requestedScopes: string[];
+  /** Identifiers of the APIs it asks access to, other than the server's own. */
+  otherResources: string[];
   /** Whether somebody is logged in and must log in again (prompt=login, max_age), as the same person or another. */
   loginAgain: boolean;
 }

@@ -1,35 +1,44 @@
 /**
  * Who calls the management API: the published resource middleware, with the parts that live in this process in place of
- * its remote ones. On top of what the credential says stands what its owner may do at this moment.
+ * its remote ones, or a person's session. On top of what a credential says stands what its owner may do at this moment.
  */
-
 import type { JSONWebKeySet } from 'jose';
-import type { Context, Middleware } from 'koa';
+import type { Context, Middleware, Next } from 'koa';
 import type { ApiKeys } from '../../domain/api-keys.ts';
 import type { Audit } from '../../domain/audit.ts';
 import type { Authority } from '../../domain/authority.ts';
+import type { Caller } from '../../domain/authorization.ts';
+import type { LastUsed } from '../../domain/last-used.ts';
 import type { Registrations } from '../../domain/registrations.ts';
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
-import { actorOf } from './actor.ts';
+import { callerFrom } from './actor.ts';
+import { createCallerOfSession, type SessionOptions } from './session.ts';
 
-export interface AuthenticationOptions {
+export interface AuthenticationOptions extends Pick<SessionOptions, 'sessionOf' | 'csrf'> {
   issuer: string;
   audience: string;
   publishedKeys: () => JSONWebKeySet;
   isRevoked: (token: { jti?: unknown; grant_id?: unknown }) => boolean;
   apiKeys: Pick<ApiKeys, 'verify'>;
   audit: Pick<Audit, 'note'>;
-  authority: Pick<Authority, 'permissionsIn' | 'isMember' | 'teamExists'>;
+  authority: Pick<Authority, 'permissionsIn' | 'isMember' | 'teamsOf'>;
   registrations: Registrations;
+  lastUsed: Pick<LastUsed, 'touch'>;
   scopesSupported: string[];
   /** Told what kept credentials from being checked. */
   onError: (error: unknown) => void;
 }
 
-/** Puts a `Principal` whose scopes are effective (the owner's permissions now ∩ the credential's scopes) into `ctx.state.principal`. */
+/**
+ * Puts a `Caller` into `ctx.state.caller` whose permissions are effective: the owner's now ∩ the credential's scopes. For a
+ * credential there is its `Principal` too, narrowed alike, in `ctx.state.principal`; for a session there is none.
+ */
 export function createAuthentication(options: AuthenticationOptions): Middleware[] {
   const { issuer, audience, apiKeys } = options;
+  const callerOfSession = createCallerOfSession(options);
+  // What was found behind a token when it was checked, for what follows a moment later in the same request.
+  const rightsOf = new WeakMap<object, ReadonlySet<string>>();
   const fromCredential = authenticate(
     {
       issuer,
@@ -41,7 +50,9 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
         if (options.isRevoked(claims)) return true;
         const { sub, client_id, team_id } = claims;
         const bearer = { subject: String(sub), clientId: String(client_id), teamId: String(team_id) };
-        return (await rightsBehind(options, bearer)) === undefined;
+        const rights = await rightsBehind(options, bearer);
+        if (rights !== undefined) rightsOf.set(claims, rights);
+        return rights === undefined;
       },
       scopesSupported: options.scopesSupported,
       async verifyApiKey(text) {
@@ -65,17 +76,26 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
     },
   );
 
-  async function narrow(ctx: Context, next: () => Promise<void>): Promise<void> {
-    const principal = ctx.state.principal as Principal;
+  function narrow(ctx: Context, next: Next): Promise<void> {
+    let principal = ctx.state.principal as Principal;
     // A key's scopes are its owner's permissions already.
     if (principal.credential.kind === 'access_token') {
-      const rights = await rightsBehind(options, principal);
-      ctx.state.principal = { ...principal, scopes: principal.scopes.filter((scope) => rights?.has(scope)) };
+      const grantId = principal.claims?.grant_id;
+      if (typeof grantId === 'string') options.lastUsed.touch('grants', grantId);
+      const rights = rightsOf.get(principal.claims ?? {});
+      principal = { ...principal, scopes: principal.scopes.filter((scope) => rights?.has(scope)) };
     }
-    await next();
+    ctx.state.principal = principal;
+    ctx.state.caller = callerFrom(principal, requestInfoOf(ctx.req));
+    return next();
   }
 
-  return [fromCredential, narrow];
+  return [
+    async (ctx, next) => {
+      ctx.state.caller = await callerOfSession(ctx);
+      return ctx.state.caller ? next() : fromCredential(ctx, () => narrow(ctx, next));
+    },
+  ];
 }
 
 /** What the user or client behind an access token may do now; undefined when they are gone, disabled, or out of the team. */
@@ -96,12 +116,12 @@ async function rightsBehind(
 /** A credential that opens nothing, and a right that is lacking. Coming without any credential is neither. */
 function noteRefusal(audit: Pick<Audit, 'note'>, ctx: Context, { status, reason }: Failure): void {
   if (status === 503 || ctx.get('authorization') === '') return;
-  const principal = ctx.state.principal as Principal | undefined;
+  const caller = ctx.state.caller as Caller | undefined;
   audit.note({
     action: 'api_request.refused',
     outcome: 'refused',
-    actor: principal ? actorOf(ctx) : { kind: 'anonymous', id: '', ...requestInfoOf(ctx.req) },
-    teamId: principal?.teamId,
+    actor: caller?.actor ?? { kind: 'anonymous', id: '', ...requestInfoOf(ctx.req) },
+    teamId: caller?.teamId,
     details: { method: ctx.method, status, reason },
   });
 }

@@ -2,44 +2,84 @@
  * The management room: what administrators, scripts and services do, as JSON under /api. It decodes, calls one domain
  * function, encodes. It owns no rule and no page; who may come in is decided by the same middleware other services use.
  */
-import Router from '@koa/router';
 import type { Middleware } from 'koa';
+import type { Domain } from '../../domain/index.ts';
 import { PERMISSIONS } from '../../domain/permissions.ts';
-import type { Providers } from '../../domain/providers.ts';
 import { protectedResourceMetadata } from '../../resource/index.ts';
+import { createApiKeyOperations } from './api-keys.ts';
+import { createAuditEventOperations } from './audit-events.ts';
 import { type AuthenticationOptions, createAuthentication } from './authentication.ts';
-import { createPaging } from './paging.ts';
-import { createProviderRoutes } from './providers.ts';
+import { createClientSecretOperations } from './client-secrets.ts';
+import { createConnectedAppOperations } from './connected-apps.ts';
+import { createCredentialOperations } from './credentials.ts';
+import { createOauthAppOperations } from './oauth-apps.ts';
+import { createOauthClientOperations } from './oauth-clients.ts';
+import { createOpenapi } from './openapi.ts';
+import type { Operation } from './operation.ts';
+import { createPageTokens } from './page-tokens.ts';
+import { createProviderOperations } from './providers.ts';
+import { createResourceServerOperations } from './resource-servers.ts';
+import { createRoleOperations } from './roles.ts';
+import { createRoutes, type RoutesOptions } from './routes.ts';
+import { createSettingsOperations } from './settings.ts';
+import { createTeamKeyOperations } from './team-keys.ts';
+import { createTeamOperations } from './teams.ts';
+import { createUserOperations } from './users.ts';
 
-export interface ManagementOptions extends Omit<AuthenticationOptions, 'scopesSupported'> {
-  providers: Providers;
+export interface ManagementOptions
+  extends Omit<AuthenticationOptions, 'scopesSupported' | keyof Domain>,
+    Pick<RoutesOptions, 'onUndeclared'>,
+    Domain {
   /** Sign page tokens; newest first. */
   pageTokenKeys: Buffer[];
 }
 
 export interface Management {
-  /** RFC 9728 metadata of this API; needs no credential. */
+  /** RFC 9728 metadata of this API, and its OpenAPI description; they need no credential. */
   metadata: Middleware;
   routes: Middleware;
+  /** The OpenAPI description, as `/openapi.json` answers it. */
+  openapi: object;
 }
 
 export function createManagement(options: ManagementOptions): Management {
-  const paging = createPaging(options.pageTokenKeys);
+  const pageTokens = createPageTokens(options.pageTokenKeys);
   const scopesSupported = Object.keys(PERMISSIONS);
-  const router = new Router({ prefix: '/api/v1' });
-  router.use(...createAuthentication({ ...options, scopesSupported }), (ctx, next) => {
-    ctx.set('Cache-Control', 'no-store');
-    return next();
+  // In the order of the documentation.
+  const operations = [
+    ...createTeamKeyOperations(options),
+    ...createApiKeyOperations(options),
+    ...createTeamOperations(options),
+    ...createUserOperations(options),
+    ...createRoleOperations(options),
+    ...createProviderOperations(options),
+    ...createOauthAppOperations(options),
+    ...createOauthClientOperations(options),
+    ...createClientSecretOperations(options),
+    ...createResourceServerOperations(options),
+    ...createSettingsOperations(options),
+    ...createConnectedAppOperations(options),
+    ...createCredentialOperations(options),
+    ...createAuditEventOperations(options),
+  ].map((one): Operation => (typeof one === 'function' ? one(pageTokens) : one));
+  const openapi = createOpenapi(operations, { issuer: options.issuer });
+  const metadata = protectedResourceMetadata({
+    issuer: options.issuer,
+    audience: options.audience,
+    jwks: options.publishedKeys,
+    scopesSupported,
   });
-  const nouns = [createProviderRoutes({ providers: options.providers, paging })];
-  for (const noun of nouns) router.use(noun.routes());
   return {
-    metadata: protectedResourceMetadata({
-      issuer: options.issuer,
-      audience: options.audience,
-      jwks: options.publishedKeys,
-      scopesSupported,
-    }),
-    routes: router.routes() as Middleware,
+    openapi,
+    metadata: (ctx, next) => {
+      if (ctx.path !== '/openapi.json' || !['GET', 'HEAD'].includes(ctx.method)) return metadata(ctx, next);
+      ctx.set('Cache-Control', 'public, max-age=300');
+      ctx.body = openapi;
+    },
+    routes: createRoutes(operations, {
+      ...options,
+      authentication: createAuthentication({ ...options, scopesSupported }),
+      settle: () => options.notifications.settle(),
+    }).routes() as Middleware,
   };
 }

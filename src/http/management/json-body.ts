@@ -7,14 +7,31 @@ import { AppError, type FieldViolation, invalidField } from '../../errors.ts';
 const LIMIT = 64 * 1024;
 
 /**
- * The body as `schema` gives it (use `z.strictObject`: an unknown field is then refused by name).
+ * The bytes of the body; none when there is no body.
+ * @throws AppError `invalid_argument` when it is not sent as JSON, `too_large`
+ */
+export async function readBody(ctx: Context): Promise<Buffer> {
+  const bytes = await getRawBody(ctx.req, { limit: LIMIT, length: ctx.request.length ?? null });
+  // A body in chunks that turns out empty is none, and has no type.
+  if (bytes.length > 0 && !ctx.is('application/json'))
+    throw new AppError('invalid_argument', 'Send the body as content-type: application/json.');
+  return bytes;
+}
+
+/**
+ * A body as `schema` gives it (use `z.strictObject`: an unknown field is then refused by name). No body is an empty object.
  * @throws AppError `invalid_argument` with one violation per field
  */
-export async function readJson<Schema extends z.ZodType>(ctx: Context, schema: Schema): Promise<z.output<Schema>> {
-  if (ctx.is('application/json') === false)
-    throw new AppError('invalid_argument', 'Send the body as content-type: application/json.');
-  const bytes = await getRawBody(ctx.req, { limit: LIMIT, length: ctx.request.length ?? null });
-  const result = schema.safeParse(parse(bytes));
+export function parseJson<Schema extends z.ZodType>(bytes: Buffer, schema: Schema): z.output<Schema> {
+  return check(bytes.length === 0 ? {} : parse(bytes), schema);
+}
+
+/**
+ * A value as `schema` gives it.
+ * @throws AppError `invalid_argument` with one violation per field
+ */
+export function check<Schema extends z.ZodType>(value: unknown, schema: Schema): z.output<Schema> {
+  const result = schema.safeParse(value);
   if (result.success) return result.data;
   const fields = result.error.issues.flatMap(violations);
   throw new AppError('invalid_argument', fields.map((one) => `${one.field}: ${one.description}`).join('; '), {

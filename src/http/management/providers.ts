@@ -1,87 +1,134 @@
-/** Providers: the resource the seeds of this project call with a key (wire contract, Providers). */
-import Router from '@koa/router';
-import type { Context } from 'koa';
+/** Providers (wire contract): the resource that scripts and services call first with their credential. */
 import { z } from 'zod';
-import type { Provider, Providers } from '../../domain/providers.ts';
-import { AppError } from '../../errors.ts';
-import { type Principal, requireScope } from '../../resource/index.ts';
-import { actorOf } from './actor.ts';
-import { readJson } from './json-body.ts';
-import type { Paging } from './paging.ts';
+import { requireTeamInReach, teamReach } from '../../domain/authorization.ts';
+import { PROVIDER_TYPES, type Provider, type Providers } from '../../domain/providers.ts';
+import { enumeration } from './enumeration.ts';
+import { filter } from './filter.ts';
+import { list } from './list.ts';
+import { found, operation, requireUnchanged } from './operation.ts';
+import type { Noun } from './routes.ts';
+import { time } from './schemas.ts';
 
-// A field the server sets may be echoed back unchanged (wire contract); anything else in it is refused.
-const PROTECTED = ['id', 'type', 'team_id', 'created_at', 'updated_at'] as const;
-const echoed = Object.fromEntries(PROTECTED.map((name) => [name, z.unknown().optional()]));
+export const PROVIDER_TYPE = enumeration(PROVIDER_TYPES);
 
-const CREATE = z.strictObject({
-  name: z.string(),
-  custom_template: z.string().optional(),
-  team_id: z.string().optional(),
-});
-const CHANGE = z.strictObject({ name: z.string().optional(), custom_template: z.string().optional(), ...echoed });
+const PROVIDER = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    type: PROVIDER_TYPE.output,
+    custom_template: z.string(),
+    team_id: z.string().meta({ description: 'The team that made it and may change it' }),
+    created_at: time,
+    updated_at: time,
+  })
+  .meta({ id: 'Provider' });
 
-export function createProviderRoutes({ providers, paging }: { providers: Providers; paging: Paging }): Router {
-  const router = new Router();
-  const read = requireScope('providers:read');
-  const write = requireScope('providers:write');
+const TAG = 'Providers';
+const CUSTOM = '/api/v1/providers/custom';
+const VALUE = z.object({ value: PROVIDER });
+const LIST = {
+  tag: TAG,
+  item: PROVIDER,
+  filters: { name: filter.text, team_id: filter.uuid },
+  orders: ['created_at', 'name'],
+};
 
-  router.get('/providers', read, async (ctx) => {
-    const { limit, after } = paging.read(ctx, 'providers');
-    const rows = await providers.list(teamOf(ctx), { limit: limit + 1, ...(after && { after }) });
-    ctx.body = paging.page(rows, limit, 'providers', toWire);
-  });
-  router.get('/providers/custom', read, async (ctx) => {
-    const { limit, after } = paging.read(ctx, 'providers/custom');
-    const rows = await providers.listCustom(teamOf(ctx), { limit: limit + 1, ...(after && { after }) });
-    ctx.body = paging.page(rows, limit, 'providers/custom', toWire);
-  });
-  router.post('/providers/custom', write, async (ctx) => {
-    const { name, custom_template: customTemplate, team_id: teamId } = await readJson(ctx, CREATE);
-    // The team comes from the credential, never from the body (checklist row 89).
-    if (teamId !== undefined && teamId !== teamOf(ctx)) throw noSuchTeam();
-    const provider = await providers.createCustom(
-      { name, ...(customTemplate !== undefined && { customTemplate }), teamId: teamOf(ctx) },
-      actorOf(ctx),
-    );
-    ctx.body = { value: toWire(provider) };
-  });
-  router.get('/providers/custom/:id', read, async (ctx) => {
-    ctx.body = { value: toWire(await find(idOf(ctx), teamOf(ctx))) };
-  });
-  router.patch('/providers/custom/:id', write, async (ctx) => {
-    const { name, custom_template: customTemplate, ...echo } = await readJson(ctx, CHANGE);
-    requireUnchanged(toWire(await find(idOf(ctx), teamOf(ctx))), echo);
-    const changes = { ...(name !== undefined && { name }), ...(customTemplate !== undefined && { customTemplate }) };
-    const provider = await providers.updateCustom(idOf(ctx), teamOf(ctx), changes, actorOf(ctx));
-    ctx.body = { value: toWire(provider) };
-  });
-  router.delete('/providers/custom/:id', write, async (ctx) => {
-    await providers.deleteCustom(idOf(ctx), teamOf(ctx), actorOf(ctx));
-    ctx.body = {};
-  });
-
-  async function find(id: string, teamId: string): Promise<Provider> {
-    const provider = await providers.findCustom(id, teamId);
-    if (provider === undefined) throw new AppError('not_found', 'There is no such provider.');
-    return provider;
-  }
-
-  return router;
-}
-
-function idOf(ctx: { params: Record<string, string | undefined> }): string {
-  return ctx.params.id ?? '';
-}
-
-function teamOf(ctx: Pick<Context, 'state'>): string {
-  return (ctx.state.principal as Principal).teamId;
+export function createProviderOperations({ providers }: { providers: Providers }): Noun {
+  return [
+    list({
+      ...LIST,
+      id: 'providers.list',
+      path: '/api/v1/providers',
+      summary: "List the providers your team sees under its policy; with the root team's credential, all",
+      rows: ({ caller, page }) => providers.list(teamReach(caller), page),
+      toWire,
+    }),
+    list({
+      ...LIST,
+      id: 'custom_providers.list',
+      path: CUSTOM,
+      summary: 'List the custom providers you may change',
+      rows: ({ caller, page }) => providers.listCustom(teamReach(caller), page),
+      toWire,
+    }),
+    operation({
+      id: 'custom_providers.create',
+      method: 'POST',
+      path: CUSTOM,
+      tag: TAG,
+      summary: 'Create a custom provider',
+      body: z.strictObject({
+        name: z.string(),
+        custom_template: z.string().optional(),
+        team_id: z.string().optional().meta({ description: 'Your team, when left out' }),
+      }),
+      answer: VALUE,
+      errors: ['not_found'],
+      async handle({ body: { name, custom_template: customTemplate, team_id: teamId }, caller }) {
+        if (teamId !== undefined) requireTeamInReach(caller, teamId);
+        const provider = await providers.createCustom(
+          { name, customTemplate, teamId: teamId ?? caller.teamId },
+          caller.actor,
+        );
+        return { body: { value: toWire(provider) }, version: provider.version };
+      },
+    }),
+    operation({
+      id: 'custom_providers.get',
+      method: 'GET',
+      path: `${CUSTOM}/{id}`,
+      tag: TAG,
+      summary: 'Read a custom provider',
+      versioned: true,
+      answer: VALUE,
+      errors: ['not_found'],
+      async handle({ params, caller }) {
+        const provider = found(await providers.findCustom(params.id, teamReach(caller)), 'provider');
+        return { body: { value: toWire(provider) }, version: provider.version };
+      },
+    }),
+    operation({
+      id: 'custom_providers.update',
+      method: 'PATCH',
+      path: `${CUSTOM}/{id}`,
+      tag: TAG,
+      summary: 'Change what is sent of a custom provider',
+      versioned: true,
+      body: z.strictObject({ name: z.string().optional(), custom_template: z.string().optional() }),
+      protectedFields: ['id', 'type', 'team_id', 'created_at', 'updated_at'],
+      answer: VALUE,
+      errors: ['not_found'],
+      async handle({ params, body, echoed, caller, version }) {
+        const reach = teamReach(caller);
+        const before = found(await providers.findCustom(params.id, reach), 'provider');
+        requireUnchanged(toWire(before), withTypeName(echoed));
+        const changes = { name: body.name, customTemplate: body.custom_template };
+        const provider = await providers.updateCustom(params.id, changes, { ...reach, version }, caller.actor);
+        return { body: { value: toWire(provider) }, version: provider.version };
+      },
+    }),
+    operation({
+      id: 'custom_providers.delete',
+      method: 'DELETE',
+      path: `${CUSTOM}/{id}`,
+      tag: TAG,
+      summary: 'Delete a custom provider; it leaves the policy of every team that names it',
+      versioned: true,
+      answer: z.object({}),
+      errors: ['not_found'],
+      async handle({ params, caller, version }) {
+        await providers.deleteCustom(params.id, { ...teamReach(caller), version }, caller.actor);
+        return { body: {} };
+      },
+    }),
+  ];
 }
 
 function toWire({ id, name, customTemplate, teamId, createdAt, updatedAt }: Provider) {
   return {
     id,
     name,
-    type: 'CUSTOM',
+    type: PROVIDER_TYPE.nameOf(PROVIDER_TYPES.CUSTOM),
     custom_template: customTemplate,
     team_id: teamId,
     created_at: createdAt.toISOString(),
@@ -89,13 +136,8 @@ function toWire({ id, name, customTemplate, teamId, createdAt, updatedAt }: Prov
   };
 }
 
-function requireUnchanged(current: Record<string, unknown>, echo: Record<string, unknown>): void {
-  const changed = PROTECTED.filter((name) => echo[name] !== undefined && echo[name] !== current[name]);
-  if (changed.length === 0) return;
-  const fields = changed.map((field) => ({ field, description: 'cannot be changed' }));
-  throw new AppError('invalid_argument', `${changed.join(', ')} cannot be changed`, { fields });
-}
-
-function noSuchTeam(): AppError {
-  return new AppError('not_found', 'There is no such team.');
+/** A protected enumeration may be echoed by its integer too. */
+function withTypeName(echoed: Record<string, unknown>): Record<string, unknown> {
+  const { success, data } = PROVIDER_TYPE.input.safeParse(echoed.type);
+  return success ? { ...echoed, type: PROVIDER_TYPE.nameOf(data) } : echoed;
 }

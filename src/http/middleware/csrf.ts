@@ -1,6 +1,6 @@
 /**
- * Proof that a form was sent from our own page (RFC 6749 §10.12): the page's token, and where the browser says it came
- * from. Either alone would do; together one mistake opens nothing.
+ * Proof that a form or a script's request was sent from our own page (RFC 6749 §10.12): the page's token, and where the
+ * browser says it came from. Either alone would do; together one mistake opens nothing.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Context } from 'koa';
@@ -9,12 +9,14 @@ import type { Form } from './form.ts';
 
 export interface Csrf {
   /**
-   * The value of a page's `csrf` field.
-   * @param binding what the form is for, and nobody else may have: an interaction's uid, a setup token
+   * The value of a page's `csrf` field, or of a script's header `x-csrf-token`.
+   * @param binding what the form is for, and nobody else may have: an interaction's uid, a setup token, a session's uid
    */
   token(binding: string): string;
   /** @throws AppError `permission_denied` when the form is not from our page for this binding */
   check(ctx: Context, form: Form, binding: string): void;
+  /** @throws AppError `permission_denied` when the request is not from a script of our page for this binding */
+  checkHeader(ctx: Context, binding: string): void;
 }
 
 export interface CsrfOptions {
@@ -34,20 +36,30 @@ export function createCsrf({ keys, issuer }: CsrfOptions): Csrf {
   const [newest] = keys;
   if (newest === undefined) throw new TypeError('createCsrf needs a key');
 
+  function isProven(ctx: Context, token: string, binding: string): boolean {
+    const given = Buffer.from(token, 'base64url');
+    const matches = keys.some((key) => {
+      const expected = tokenWith(key, binding);
+      return given.length === expected.length && timingSafeEqual(given, expected);
+    });
+    return matches && isOurPage(ctx, origin);
+  }
+
   return {
     token: (binding) => tokenWith(newest, binding).toString('base64url'),
     check(ctx, form, binding) {
-      const given = Buffer.from(form.get('csrf') ?? '', 'base64url');
-      const matches = keys.some((key) => {
-        const expected = tokenWith(key, binding);
-        return given.length === expected.length && timingSafeEqual(given, expected);
-      });
-      if (!matches || !isOurPage(ctx, origin)) {
-        throw new AppError(
-          'permission_denied',
-          'This form was not sent from our page. Go back, reload it and try again.',
-        );
-      }
+      if (isProven(ctx, form.get('csrf') ?? '', binding)) return;
+      throw new AppError(
+        'permission_denied',
+        'This form was not sent from our page. Go back, reload it and try again.',
+      );
+    },
+    checkHeader(ctx, binding) {
+      if (isProven(ctx, ctx.get('x-csrf-token'), binding)) return;
+      throw new AppError(
+        'permission_denied',
+        'A session may change something only from our own page, with its x-csrf-token. Scripts use a key or a token.',
+      );
     },
   };
 }

@@ -4,6 +4,7 @@ import credentials from './0002-credentials.ts';
 import engine from './0003-engine.ts';
 import operations from './0004-operations.ts';
 import notifications from './0005-notifications.ts';
+import management from './0006-management.ts';
 
 export interface Migration {
   number: number;
@@ -11,9 +12,14 @@ export interface Migration {
   sql: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [people, credentials, engine, operations, notifications].map(
-  (sql, index) => ({
-    number: index + 1,
-    ...sql,
-  }),
-);
+export const MIGRATIONS: readonly Migration[] = [
+  people,
+  credentials,
+  engine,
+  operations,
+  notifications,
+  management,
+].map((sql, index) => ({
+  number: index + 1,
+  ...sql,
+}));

@@ -10,7 +10,8 @@ let server: Awaited<ReturnType<typeof listen>>;
 
 beforeAll(async () => {
   server = await listen(async (ctx) => {
-    csrf.check(ctx, await readForm(ctx), 'mine');
+    if (ctx.path === '/script') csrf.checkHeader(ctx, 'mine');
+    else csrf.check(ctx, await readForm(ctx), 'mine');
     ctx.body = 'passed';
   });
 });
@@ -66,5 +67,31 @@ describe('row 32: a form', () => {
 
   test('made before the secret was rotated still passes', async () => {
     expect(await post(createCsrf({ keys: [OLD], issuer: ISSUER }).token('mine'))).toBe(200);
+  });
+});
+
+describe("row 113: a script's request", () => {
+  async function fetchWith(headers: Record<string, string>, body: string | URLSearchParams = '{}'): Promise<number> {
+    return (await fetch(`${server.origin}/script`, { method: 'POST', body, headers })).status;
+  }
+
+  test('from our page passes', async () => {
+    expect(await fetchWith({ origin: ISSUER, 'x-csrf-token': csrf.token('mine') })).toBe(200);
+    const old = createCsrf({ keys: [OLD], issuer: ISSUER }).token('mine');
+    expect(await fetchWith({ origin: ISSUER, 'x-csrf-token': old })).toBe(200);
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['without a token', { origin: ISSUER }],
+    ["with somebody else's token", { origin: ISSUER, 'x-csrf-token': csrf.token('theirs') }],
+    ['with two tokens', { origin: ISSUER, 'x-csrf-token': `${csrf.token('mine')}, ${csrf.token('mine')}` }],
+    ['of another site', { origin: 'https://evil.example', 'x-csrf-token': csrf.token('mine') }],
+    ['of who does not say', { 'x-csrf-token': csrf.token('mine') }],
+  ])('%s is refused', async (_, headers) => {
+    expect(await fetchWith(headers)).toBe(403);
+  });
+
+  test('with the token in the form, where another site can put one too, is refused', async () => {
+    expect(await fetchWith({ origin: ISSUER }, new URLSearchParams({ csrf: csrf.token('mine') }))).toBe(403);
   });
 });

@@ -1,0 +1,55 @@
+/** The inventory: every credential that can act for a team, whatever its kind. Never a text, a digest or a secret. */
+import * as storage from '../storage/credentials.ts';
+import type { Page } from '../storage/listing.ts';
+import type { Queryable } from '../storage/pool.ts';
+import { TEAM_KEY_PERMISSIONS } from './permissions.ts';
+
+export const { CREDENTIAL_KINDS } = storage;
+export type CredentialKind = storage.CredentialKind;
+export type Credential = storage.CredentialRecord;
+
+/** What is left out narrows nothing. */
+export interface CredentialQuery {
+  kind?: CredentialKind | undefined;
+  teamId?: string | undefined;
+  userId?: string | undefined;
+  /** Now: not revoked, disabled or expired. */
+  isActive?: boolean | undefined;
+  /** Last used before then; those never used count from when they were made. */
+  unusedSince?: Date | undefined;
+  /** Clients do not expire, and are in no answer to this. */
+  expiresBefore?: Date | undefined;
+  neverUsed?: boolean | undefined;
+}
+
+export interface Credentials {
+  /**
+   * Credentials in the order they were made. An app is there once for each consent that lets it act, with the scopes
+   * consented to. Filters of the page: `kind`, `status` (1 active, 2 not), `team_id`, `user_id`; order: `created_at`.
+   * Every narrowing of query and page must hold.
+   */
+  list(query: CredentialQuery, page: Page): Promise<Credential[]>;
+}
+
+export function createCredentials({ db }: { db: Queryable }): Credentials {
+  return {
+    async list({ kind, teamId, userId, isActive, ...query }, { conditions = [], ...page }) {
+      const all = [...conditions, ...given('kind', kind), ...given('team_id', teamId), ...given('user_id', userId)];
+      const valuesOf = (name: string) => all.filter(({ field }) => field === name).map(({ value }) => value);
+      const kinds = storage.CREDENTIAL_KINDS.filter((one) => valuesOf('kind').every((value) => value === one));
+      const active = valuesOf('status').map((status) => status === ACTIVE);
+      const rows = await storage.listCredentials(
+        db,
+        { ...query, kinds, isActive: isActive === undefined ? active : [...active, isActive] },
+        { ...page, conditions: all.filter(({ field }) => field !== 'kind' && field !== 'status') },
+      );
+      return rows.map((row) => (row.kind === 'team_key' ? { ...row, scopes: [...TEAM_KEY_PERMISSIONS] } : row));
+    },
+  };
+}
+
+const ACTIVE = 1;
+
+function given(field: string, value: string | undefined) {
+  return value === undefined ? [] : [{ field, operator: 'eq' as const, value }];
+}

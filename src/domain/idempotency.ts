@@ -1,0 +1,67 @@
+/**
+ * A request sent twice is done once: the answer to a request with an Idempotency-Key is kept with the change it reports, in
+ * one transaction, and given again. Answers can hold a secret that is shown once, so they are sealed.
+ */
+import { createHash } from 'node:crypto';
+import { AppError, invalidField } from '../errors.ts';
+import { findIdempotencyKey, lockIdempotencyKey, upsertIdempotencyKey } from '../storage/idempotency-keys.ts';
+import type { Database } from '../storage/pool.ts';
+import type { Actor } from './audit.ts';
+import type { Sealing } from './sealing.ts';
+
+/** How long an answer is kept, seconds. */
+const LIFETIME = 86_400;
+const KEY = /^[\x21-\x7e]{1,255}$/;
+
+export interface IdempotentRequest {
+  /** What the caller calls the request: 1 to 255 visible ASCII characters. */
+  key: string;
+  /** Whose key it is: others may use the same word. */
+  actor: Actor;
+  /** Everything that makes it this request and no other. */
+  request: string;
+}
+
+export interface Idempotency {
+  /**
+   * Does `work` in one transaction, or gives the answer it had the first time. A failure is not kept: the request may be
+   * repeated. Whoever comes while the first is at work waits for it.
+   * @throws AppError `invalid_argument` when the key was used for another request, or is no key
+   */
+  once<Answer>(request: IdempotentRequest, work: () => Promise<Answer>): Promise<{ answer: Answer; replayed: boolean }>;
+}
+
+export function createIdempotency({ db, sealing }: { db: Database; sealing: Sealing }): Idempotency {
+  return {
+    async once<Answer>({ key, actor, request }: IdempotentRequest, work: () => Promise<Answer>) {
+      if (!KEY.test(key)) throw invalidField('idempotency-key', 'must be 1 to 255 visible ASCII characters');
+      const id = digest(`${actor.kind}\0${actor.id}\0${key}`);
+      const requestDigest = digest(request);
+      const context = `idempotency ${id.toString('hex')}`;
+      return db.transaction(async (tx) => {
+        await lockIdempotencyKey(tx, id);
+        const earlier = await findIdempotencyKey(tx, id);
+        if (earlier !== undefined) {
+          if (!earlier.requestDigest.equals(requestDigest)) {
+            throw new AppError(
+              'invalid_argument',
+              'This Idempotency-Key was used for another request. Use a new one.',
+              {
+                fields: [{ field: 'idempotency-key', description: 'was used for another request' }],
+              },
+            );
+          }
+          return { answer: JSON.parse(sealing.open(earlier.answer, context).toString()) as Answer, replayed: true };
+        }
+        const answer = await db.within(tx, work);
+        const sealed = sealing.seal(Buffer.from(JSON.stringify(answer)), context);
+        await upsertIdempotencyKey(tx, id, { requestDigest, answer: sealed }, LIFETIME);
+        return { answer, replayed: false };
+      });
+    },
+  };
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

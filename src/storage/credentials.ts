@@ -1,0 +1,168 @@
+/**
+ * Everything that can act for a team, of all four kinds, as one list. Each kind is read from its own table by its own
+ * index, one page at most; the pages are put in one order and cut to one.
+ */
+import { GRANTED_SCOPES } from './grants.ts';
+import { type Listing, listStatement, type Page } from './listing.ts';
+import type { Queryable } from './pool.ts';
+
+export const CREDENTIAL_KINDS = ['personal_key', 'team_key', 'oauth2_client', 'oauth2_app'] as const;
+export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];
+
+export interface CredentialRecord {
+  /** Of the key, of the client, or for an app of the consent. */
+  id: string;
+  kind: CredentialKind;
+  name: string;
+  /** The user it acts for; null for what belongs to the team. */
+  userId: string | null;
+  ownerEmail: string | null;
+  teamId: string;
+  teamName: string;
+  createdBy: string | null;
+  /** Null: everything its owner may do. */
+  scopes: string[] | null;
+  createdAt: Date;
+  /** Null: never. */
+  lastUsedAt: Date | null;
+  expiresAt: Date | null;
+  isActive: boolean;
+  /** First characters of the key, or of a client's newest secret. */
+  prefix: string | null;
+  clientId: string | null;
+  /** Its place in the list's order (storage/listing.ts). */
+  sortKey: string;
+}
+
+/** What is left out narrows nothing. */
+export interface CredentialQuery {
+  kinds: readonly CredentialKind[];
+  /** All must hold, so that true and false together are met by nothing. */
+  isActive: readonly boolean[];
+  /** Last used before then; when never, made before then. */
+  unusedSince?: Date | undefined;
+  expiresBefore?: Date | undefined;
+  neverUsed?: boolean | undefined;
+}
+
+// What every source selects, in this order.
+const COLUMNS = `id, kind, name, "userId", "teamId", "createdBy", "clientId", scopes, "createdAt", "lastUsedAt",
+  "expiresAt", prefix, "isActive", "sortKey"`;
+
+/** One kind: where its rows are, and what the list's words mean in its columns. */
+interface Source {
+  from: string;
+  /** From the name on. */
+  columns: string;
+  where: string;
+  lastUsedAt: string;
+  neverUsed: string;
+  isActive: string;
+  /** What is not active, in parts that each have an index; no row is in two. */
+  inactive: string[];
+  hasOwner: boolean;
+  expires: boolean;
+}
+
+const KEY: Omit<Source, 'columns' | 'where' | 'hasOwner'> = {
+  from: 'api_keys',
+  // A key that was never used has the time it was made there.
+  lastUsedAt: 'last_access_at',
+  neverUsed: 'last_access_at = created_at',
+  isActive: 'status = 1 AND (expires_at IS NULL OR expires_at > now())',
+  inactive: ['status = 2', 'status = 1 AND expires_at <= now()'],
+  expires: true,
+};
+const KEY_COLUMNS = `name, user_id, team_id, created_by, NULL, scopes, created_at,
+  CASE WHEN last_access_at > created_at THEN last_access_at END, expires_at, prefix, ${KEY.isActive}`;
+const APP_ENABLED = '(SELECT enabled FROM oauth_apps WHERE oauth_apps.client_id = grants.client_id)';
+
+const SOURCES: Record<CredentialKind, Source> = {
+  personal_key: { ...KEY, columns: KEY_COLUMNS, where: `kind = 'personal'`, hasOwner: true },
+  team_key: { ...KEY, columns: KEY_COLUMNS, where: `kind = 'team'`, hasOwner: false },
+  oauth2_client: {
+    from: 'oauth_clients',
+    columns: `name, NULL::uuid, team_id, created_by, client_id, allowed_scopes, created_at, last_used_at,
+      NULL::timestamptz, NULL, enabled`,
+    where: 'true',
+    lastUsedAt: 'coalesce(last_used_at, created_at)',
+    neverUsed: 'last_used_at IS NULL',
+    isActive: 'enabled',
+    inactive: ['NOT enabled'],
+    hasOwner: false,
+    expires: false,
+  },
+  // An app acts for a team by the consents of its members alone, each of them a credential.
+  oauth2_app: {
+    from: 'grants',
+    columns: `NULL, user_id, team_id, NULL::uuid, client_id, ${GRANTED_SCOPES}, created_at, last_used_at, expires_at,
+      NULL, ${APP_ENABLED}`,
+    where: 'expires_at > now()',
+    lastUsedAt: 'coalesce(last_used_at, created_at)',
+    neverUsed: 'last_used_at IS NULL',
+    isActive: APP_ENABLED,
+    inactive: ['client_id IN (SELECT client_id FROM oauth_apps WHERE NOT enabled)'],
+    hasOwner: true,
+    expires: true,
+  },
+};
+
+const FIELDS: Listing['fields'] = {
+  created_at: { sql: 'created_at', type: 'timestamptz' },
+  team_id: { sql: 'team_id', type: 'uuid' },
+  user_id: { sql: 'user_id', type: 'uuid' },
+};
+
+/** Filters `team_id` and `user_id`, order `created_at`. Team keys and clients have no owner, clients never expire. */
+export async function listCredentials(db: Queryable, query: CredentialQuery, page: Page): Promise<CredentialRecord[]> {
+  const parameters: unknown[] = [];
+  const parts = query.kinds.flatMap((kind) => partsOf(kind, query, page, parameters));
+  if (parts.length === 0) return [];
+  const direction = page.order?.descending ? 'DESC' : 'ASC';
+  // Names are looked up for the rows of this page only.
+  const { rows } = await db.query<CredentialRecord>(
+    `SELECT one.id, one.kind, coalesce(one.name, oauth_apps.name) AS name, one."userId", users.email AS "ownerEmail",
+       one."teamId", teams.name AS "teamName", one."createdBy", one.scopes, one."createdAt", one."lastUsedAt",
+       one."expiresAt", one."isActive", one."clientId", one."sortKey", coalesce(one.prefix, (
+         SELECT secret.prefix FROM client_secrets AS secret
+         WHERE secret.oauth_client_id = one.id AND (secret.expires_at IS NULL OR secret.expires_at > now())
+         ORDER BY secret.created_at DESC, secret.id LIMIT 1)) AS prefix
+     FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) AS any_kind(${COLUMNS})
+       ORDER BY "createdAt" ${direction}, id ${direction} LIMIT $${parameters.push(page.limit)}) AS one
+     JOIN teams ON teams.id = one."teamId"
+     LEFT JOIN users ON users.id = one."userId"
+     LEFT JOIN oauth_apps ON oauth_apps.client_id = one."clientId"
+     ORDER BY one."createdAt" ${direction}, one.id ${direction}`,
+    parameters,
+  );
+  return rows.map((row) => ({ ...row, scopes: row.scopes && [...new Set(row.scopes)] }));
+}
+
+/** The statements that give one kind's share of a page; none when the kind cannot meet the query. */
+function partsOf(kind: CredentialKind, query: CredentialQuery, page: Page, parameters: unknown[]): string[] {
+  const source = SOURCES[kind];
+  const { unusedSince, expiresBefore, neverUsed, isActive } = query;
+  if (!source.hasOwner && page.conditions?.some(({ field }) => field === 'user_id')) return [];
+  if (!source.expires && expiresBefore !== undefined) return [];
+  const bind = (value: unknown) => `$${parameters.push(value)}::timestamptz`;
+  const where = [source.where];
+  if (isActive.includes(true)) where.push(source.isActive);
+  if (neverUsed !== undefined) where.push(neverUsed ? source.neverUsed : `NOT (${source.neverUsed})`);
+  if (expiresBefore !== undefined) where.push(`expires_at < ${bind(expiresBefore)}`);
+  if (unusedSince !== undefined) {
+    const since = bind(unusedSince);
+    // The second says no more than the first, but ends the way through the index.
+    where.push(`${source.lastUsedAt} < ${since}`, `created_at < ${since}`);
+  }
+  const alternatives = isActive.includes(false) ? source.inactive : ['true'];
+  return alternatives.map((alternative) => {
+    const listing: Listing = {
+      columns: `id, '${kind}', ${source.columns}`,
+      from: source.from,
+      fields: FIELDS,
+      order: { field: 'created_at', descending: false },
+      where: [...where, alternative].join(' AND '),
+    };
+    return `(${listStatement(listing, page, parameters)})`;
+  });
+}

@@ -1,0 +1,170 @@
+/** Resource servers: the APIs tokens are for. What their scopes are, and what ends with them elsewhere. */
+import { type Listing, listRows, type Page, VERSION } from './listing.ts';
+import type { Queryable } from './pool.ts';
+
+export interface ResourceServerScope {
+  name: string;
+  description: string;
+}
+
+export interface ResourceServerRecord {
+  id: string;
+  identifier: string;
+  name: string;
+  scopes: ResourceServerScope[];
+  accessTokenTtlSeconds: number;
+  signingAlg: string;
+  isBuiltIn: boolean;
+  createdBy: string | null;
+  createdAt: Date;
+  updatedAt: Date;
+  version: string;
+}
+
+/** What can be changed after registration. */
+export type ResourceServerSettings = Pick<
+  ResourceServerRecord,
+  'name' | 'scopes' | 'accessTokenTtlSeconds' | 'signingAlg'
+>;
+
+/** An app, or a client of a team, that lost scopes. */
+export interface NarrowedRecord {
+  id: string;
+  clientId: string;
+  name: string;
+  teamId: string | null;
+  allowedScopes: string[];
+}
+
+const COLUMNS = `id, identifier, name, scopes, access_token_ttl_seconds AS "accessTokenTtlSeconds",
+  signing_alg AS "signingAlg", is_built_in AS "isBuiltIn", created_by AS "createdBy", created_at AS "createdAt",
+  updated_at AS "updatedAt", ${VERSION}`;
+
+const LISTING: Listing = {
+  columns: COLUMNS,
+  from: 'resource_servers',
+  fields: {
+    created_at: { sql: 'created_at', type: 'timestamptz' },
+    name: { sql: 'name', type: 'text' },
+    identifier: { sql: 'identifier', type: 'text' },
+  },
+  order: { field: 'created_at', descending: false },
+};
+
+/** One page; default order: as they were registered. */
+export function listResourceServers(
+  db: Queryable,
+  page: Page,
+): Promise<(ResourceServerRecord & { sortKey: string })[]> {
+  return listRows<ResourceServerRecord>(db, LISTING, page);
+}
+
+export async function findResourceServer(db: Queryable, id: string): Promise<ResourceServerRecord | undefined> {
+  const { rows } = await db.query<ResourceServerRecord>(`SELECT ${COLUMNS} FROM resource_servers WHERE id = $1`, [id]);
+  return rows[0];
+}
+
+/** The registered ones, without the built-in one. */
+export async function findRegisteredResourceServers(db: Queryable): Promise<ResourceServerRecord[]> {
+  const { rows } = await db.query<ResourceServerRecord>(
+    `SELECT ${COLUMNS} FROM resource_servers WHERE NOT is_built_in`,
+  );
+  return rows;
+}
+
+/** The same, and none of them changes or goes until this transaction ends. */
+export async function holdRegisteredResourceServers(tx: Queryable): Promise<ResourceServerRecord[]> {
+  const { rows } = await tx.query<ResourceServerRecord>(
+    `SELECT ${COLUMNS} FROM resource_servers WHERE NOT is_built_in ORDER BY id FOR SHARE`,
+  );
+  return rows;
+}
+
+/** Makes other changes of resource servers wait until this transaction ends: their scopes are compared with each other. */
+export async function lockResourceServers(tx: Queryable): Promise<void> {
+  await tx.query('LOCK TABLE resource_servers IN SHARE ROW EXCLUSIVE MODE');
+}
+
+export async function lockResourceServer(tx: Queryable, id: string): Promise<ResourceServerRecord | undefined> {
+  const { rows } = await tx.query<ResourceServerRecord>(
+    `SELECT ${COLUMNS} FROM resource_servers WHERE id = $1 FOR UPDATE`,
+    [id],
+  );
+  return rows[0];
+}
+
+export async function insertResourceServer(
+  db: Queryable,
+  made: ResourceServerSettings & Pick<ResourceServerRecord, 'identifier' | 'createdBy'>,
+): Promise<ResourceServerRecord> {
+  const { rows } = await db.query<ResourceServerRecord>(
+    `INSERT INTO resource_servers (name, scopes, access_token_ttl_seconds, signing_alg, identifier, created_by)
+     VALUES ($1, $2, $3, $4, $5, $6) RETURNING ${COLUMNS}`,
+    [...settings(made), made.identifier, made.createdBy],
+  );
+  return rows[0]!;
+}
+
+/** Makes the row of the server's own API be as given; one that is so already is not touched. */
+export async function upsertBuiltInResourceServer(
+  db: Queryable,
+  made: ResourceServerSettings & Pick<ResourceServerRecord, 'identifier'>,
+): Promise<void> {
+  await db.query(
+    `INSERT INTO resource_servers AS known (name, scopes, access_token_ttl_seconds, signing_alg, identifier, is_built_in)
+     VALUES ($1, $2, $3, $4, $5, true)
+     ON CONFLICT (is_built_in) WHERE is_built_in DO UPDATE
+     SET name = EXCLUDED.name, scopes = EXCLUDED.scopes, access_token_ttl_seconds = EXCLUDED.access_token_ttl_seconds,
+       signing_alg = EXCLUDED.signing_alg, identifier = EXCLUDED.identifier, updated_at = now()
+     WHERE (known.name, known.scopes, known.access_token_ttl_seconds, known.signing_alg, known.identifier) IS DISTINCT FROM
+       (EXCLUDED.name, EXCLUDED.scopes, EXCLUDED.access_token_ttl_seconds, EXCLUDED.signing_alg, EXCLUDED.identifier)`,
+    [...settings(made), made.identifier],
+  );
+}
+
+export async function updateResourceServer(
+  db: Queryable,
+  id: string,
+  changed: ResourceServerSettings,
+): Promise<ResourceServerRecord | undefined> {
+  const { rows } = await db.query<ResourceServerRecord>(
+    `UPDATE resource_servers SET name = $1, scopes = $2, access_token_ttl_seconds = $3, signing_alg = $4,
+       updated_at = now() WHERE id = $5 RETURNING ${COLUMNS}`,
+    [...settings(changed), id],
+  );
+  return rows[0];
+}
+
+export async function deleteResourceServer(db: Queryable, id: string): Promise<boolean> {
+  const { count } = await db.query('DELETE FROM resource_servers WHERE id = $1', [id]);
+  return count === 1;
+}
+
+/** Takes scopes that mean nothing any more from every app or client that was allowed them. Answers what is left to each. */
+export async function dropAllowedScopes(
+  tx: Queryable,
+  owners: 'oauth_apps' | 'oauth_clients',
+  words: readonly string[],
+): Promise<NarrowedRecord[]> {
+  const team = owners === 'oauth_clients' ? 'team_id' : 'NULL::uuid';
+  const { rows } = await tx.query<NarrowedRecord>(
+    `UPDATE ${owners === 'oauth_clients' ? 'oauth_clients' : 'oauth_apps'} SET updated_at = now(),
+       allowed_scopes = ARRAY(SELECT word FROM unnest(allowed_scopes) WITH ORDINALITY AS one (word, place)
+         WHERE word <> ALL($1::text[]) ORDER BY place)
+     WHERE allowed_scopes && $1::text[]
+     RETURNING id, client_id AS "clientId", name, ${team} AS "teamId", allowed_scopes AS "allowedScopes"`,
+    [words],
+  );
+  return rows;
+}
+
+/** Takes a resource out of every consent: one that is registered again under its name is asked for anew. */
+export async function dropGrantedResource(tx: Queryable, identifier: string): Promise<void> {
+  await tx.query(`UPDATE grants SET payload = payload #- ARRAY['resources', $1] WHERE payload -> 'resources' ? $1`, [
+    identifier,
+  ]);
+}
+
+function settings({ name, scopes, accessTokenTtlSeconds, signingAlg }: ResourceServerSettings): unknown[] {
+  return [name, JSON.stringify(scopes), accessTokenTtlSeconds, signingAlg];
+}

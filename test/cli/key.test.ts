@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { runCommand } from '../../src/cli/index.ts';
+import { type Credentials, openCredentials } from '../support/credentials.ts';
+import { TESTER } from '../support/people.ts';
+import { soon } from '../support/soon.ts';
+
+let all: Credentials;
+beforeAll(async () => {
+  all = await openCredentials();
+  const { rows } = await all.db.query<{ name: string }>('SELECT current_database() AS name');
+  const url = new URL(process.env.LATCHKEY_TEST_DATABASE!);
+  url.pathname = `/${rows[0]!.name}`;
+  Object.assign(process.env, { DATABASE_URL: url.href, SECRET: 's'.repeat(32), ISSUER: 'https://auth.example.com' });
+});
+afterAll(() => all.close());
+
+async function key(...args: string[]) {
+  const said = { out: '', err: '' };
+  const sink = (name: 'out' | 'err') => ({
+    write(text: string) {
+      said[name] += text;
+    },
+  });
+  return { code: await runCommand(['key', ...args], sink('out'), sink('err')), ...said };
+}
+
+async function json(...args: string[]) {
+  const { code, out, err } = await key(...args, '--json');
+  expect([code, err]).toEqual([0, '']);
+  return JSON.parse(out);
+}
+
+test('a key is shown, renamed, rotated and found again', async () => {
+  const team = await all.makeTeam();
+  const { key: made, text } = await all.apiKeys.createTeam({ teamId: team.id, name: 'push' }, TESTER);
+  const shown = await json('show', made.id);
+  expect(shown).toMatchObject({ id: made.id, name: 'push', status: 'ACTIVE', team_id: team.id, access_key: '' });
+  expect(await json('rename', made.id, 'pull')).toMatchObject({ id: made.id, name: 'pull' });
+  expect((await json('list', '--name', 'pull', '--status', 'active')).map(({ id }: { id: string }) => id)).toEqual([
+    made.id,
+  ]);
+  expect(await json('list', '--name', 'push')).toEqual([]);
+  expect(await json('list', '--team', team.name, '--status', 'inactive')).toEqual([]);
+
+  const rotated = await json('rotate', made.id, '--overlap', '600');
+  expect(rotated.access_key).toMatch(/^lkt_/);
+  expect(Date.parse(rotated.previous_expires_at) - Date.now()).toBeGreaterThan(590_000);
+  for (const one of [text, rotated.access_key]) expect((await all.apiKeys.verify(one))?.id).toBe(made.id);
+  const again = await key('rotate', made.id);
+  expect(again.out).toContain('The one before is refused from now on.');
+  const last = /lkt_[\w-]{48}/.exec(again.out)?.[0];
+  expect((await all.apiKeys.verify(last!))?.id).toBe(made.id);
+  expect(await soon(async () => (await all.apiKeys.verify(rotated.access_key)) === undefined)).toBe(true);
+});
+
+test('what is not there or cannot be is said', async () => {
+  const missing = { code: 1, err: 'error: There is no such API key.\n' };
+  expect(await key('show', 'nope')).toMatchObject(missing);
+  expect(await key('rename', 'nope', 'x')).toMatchObject(missing);
+  expect(await key('rotate', 'nope')).toMatchObject(missing);
+  expect(await key('rotate', 'nope', '--overlap', '1d')).toMatchObject({ code: 2 });
+  expect(await key('list', '--status', 'gone')).toMatchObject({ code: 2 });
+});

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createConnectedApps } from '../../src/domain/connected-apps.ts';
+import {
+  type Credential,
+  type CredentialQuery,
+  type Credentials,
+  createCredentials,
+} from '../../src/domain/credentials.ts';
+import { ROLE_IDS } from '../../src/domain/permissions.ts';
+import { type Credentials as All, openCredentials } from '../support/credentials.ts';
+import { TESTER } from '../support/people.ts';
+
+let all: All;
+let inventory: Credentials;
+let team: string;
+let other: string;
+let user: { id: string; email: string };
+/** What was made, by the names the tests use. */
+const made: Record<string, string> = {};
+
+beforeAll(async () => {
+  all = await openCredentials();
+  inventory = createCredentials({ db: all.db });
+  [team, other] = [(await all.makeTeam()).id, (await all.makeTeam()).id];
+  user = await all.makeUser({ teamRoles: [team, other].map((teamId) => ({ teamId, roles: [ROLE_IDS.Viewer] })) });
+  const key = { teamId: team, expiresAt: new Date(Date.now() + 3_600_000) };
+  made.personal = (
+    await all.apiKeys.createPersonal({ ...key, userId: user.id, name: 'personal', scopes: ['providers:read'] }, TESTER)
+  ).key.id;
+  made.whole = (await all.apiKeys.createPersonal({ teamId: other, userId: user.id, name: 'whole' }, TESTER)).key.id;
+  made.team = (await all.apiKeys.createTeam({ teamId: team, name: 'team' }, TESTER)).key.id;
+  const service = await all.clients.create({ teamId: team, name: 'client', allowedScopes: ['providers:read'] }, TESTER);
+  made.client = service.client.id;
+  made.clientId = service.client.clientId;
+  const uris = { baseUrl: 'https://a.example', redirectUris: ['https://a.example/cb'] };
+  made.appId = (await all.apps.create({ ...uris, name: 'app' }, TESTER)).app.clientId;
+  made.consent = await consent();
+  made.expired = await consent({ expires: '-1 minute' });
+}, 30_000);
+afterAll(() => all?.close());
+
+/** A consent as the engine keeps it. */
+async function consent({ teamId = team, expires = '14 days', scopes = 'openid providers:read' } = {}): Promise<string> {
+  const id = randomUUID();
+  const payload = { openid: { scope: 'openid' }, resources: { 'https://auth.example/api': scopes } };
+  await all.db.query(
+    `INSERT INTO grants (id, user_id, team_id, client_id, payload, expires_at)
+     VALUES ($1, $2, $3, $4, $5, now() + $6::interval)`,
+    [id, user.id, teamId, made.appId, JSON.stringify(payload), expires],
+  );
+  return id;
+}
+
+/** The names of what was made, as the inventory answers. */
+async function names(query: CredentialQuery): Promise<string[]> {
+  const found = await inventory.list({ teamId: team, ...query }, { limit: 100 });
+  return found.map(({ id }) => Object.keys(made).find((name) => made[name] === id) ?? id);
+}
+
+test('all four kinds are in it, with who they act for and what they may do', async () => {
+  const found = await inventory.list({ teamId: team }, { limit: 100 });
+  const byKind = Object.fromEntries(found.map((one) => [one.kind, one]));
+  expect(found.map(({ id }) => id)).toEqual([made.personal, made.team, made.client, made.consent]);
+  const owner = { userId: user.id, ownerEmail: user.email };
+  const ours = { teamId: team, teamName: expect.any(String), lastUsedAt: null, isActive: true };
+  const nobody = { userId: null, ownerEmail: null };
+  expect(byKind.personal_key).toMatchObject({
+    ...ours,
+    ...owner,
+    name: 'personal',
+    scopes: ['providers:read'],
+    clientId: null,
+  });
+  expect(byKind.personal_key!.expiresAt!.getTime()).toBeGreaterThan(Date.now());
+  expect(byKind.team_key).toMatchObject({
+    ...ours,
+    ...nobody,
+    scopes: ['providers:read', 'providers:write'],
+    expiresAt: null,
+  });
+  const client = { clientId: made.clientId, scopes: ['providers:read'], expiresAt: null };
+  expect(byKind.oauth2_client).toMatchObject({ ...ours, ...nobody, ...client, name: 'client' });
+  expect(byKind.oauth2_app).toMatchObject({ ...ours, ...owner, name: 'app', clientId: made.appId });
+  expect(byKind.oauth2_app!.scopes!.toSorted()).toEqual(['openid', 'providers:read']);
+  expect(found.map(({ prefix }) => prefix?.slice(0, 4) ?? null)).toEqual(['lkp_', 'lkt_', 'lks_', null]);
+  const [whole] = await inventory.list({ teamId: other }, { limit: 100 });
+  expect(whole).toMatchObject({ id: made.whole, scopes: null });
+});
+
+test('no text, digest or secret of a credential is in it', async () => {
+  const text = JSON.stringify(await inventory.list({}, { limit: 100 }));
+  expect(text).not.toMatch(/digest|lk[pts]_[\w-]{20}/);
+});
+
+describe('narrowed', () => {
+  const past = new Date(Date.now() - 3_600_000);
+  const soon = new Date(Date.now() + 7_200_000);
+
+  test.each([
+    ['by kind', { kind: 'oauth2_client' }, ['client']],
+    ['by what is used', { neverUsed: false }, []],
+    ['by what was never used', { neverUsed: true }, ['personal', 'team', 'client', 'consent']],
+    ['by what was not used since before it was made', { unusedSince: past }, []],
+    ['by what was not used since then', { unusedSince: soon }, ['personal', 'team', 'client', 'consent']],
+    ['by what ends soon', { expiresBefore: soon }, ['personal']],
+    ['by what works', { isActive: true }, ['personal', 'team', 'client', 'consent']],
+    ['by what does not', { isActive: false }, []],
+  ] as [string, CredentialQuery, string[]][])('%s', async (_, query, expected) => {
+    expect(await names({ ...query })).toEqual(expected);
+  });
+
+  test('by owner', async () => {
+    expect(await names({ userId: user.id })).toEqual(['personal', 'consent']);
+  });
+
+  test('by what became of them', async () => {
+    const at = new Date(Date.now() + 60_000);
+    for (const [table, id] of Object.entries({
+      api_keys: made.personal,
+      oauth_clients: made.client,
+      grants: made.consent,
+    })) {
+      all.lastUsed.touch(table as 'grants', id!, at);
+    }
+    await all.lastUsed.flush();
+    expect(await names({ neverUsed: true })).toEqual(['team']);
+    expect(await names({ neverUsed: false })).toEqual(['personal', 'client', 'consent']);
+    expect(await names({ unusedSince: at })).toEqual(['team']);
+    const used = (await inventory.list({ teamId: team }, { limit: 100 })).map(({ lastUsedAt }) => lastUsedAt);
+    expect(used).toEqual([at, null, at, at]);
+
+    await all.db.query(`UPDATE api_keys SET expires_at = now() - interval '1 minute' WHERE id = $1`, [made.personal]);
+    await all.apiKeys.revoke(made.team!, {}, TESTER);
+    await all.clients.disable(made.client!, {}, TESTER);
+    expect(await names({ isActive: false })).toEqual(['personal', 'team', 'client']);
+    expect(await names({ isActive: true })).toEqual(['consent']);
+    const conditions = [{ field: 'status', operator: 'eq' as const, value: 1 }];
+    expect(await inventory.list({ isActive: false }, { limit: 100, conditions })).toEqual([]);
+    await all.db.query('UPDATE oauth_apps SET enabled = false WHERE client_id = $1', [made.appId]);
+    expect(await names({ isActive: false })).toEqual(['personal', 'team', 'client', 'consent']);
+    await all.db.query('UPDATE oauth_apps SET enabled = true WHERE client_id = $1', [made.appId]);
+  });
+});
+
+test('pages follow each other across the kinds, in both directions, also where times are equal', async () => {
+  for (let count = 0; count < 4; count += 1) {
+    const at = { teamId: other, name: `${count}` };
+    await all.apiKeys.createTeam(at, TESTER);
+    await all.apiKeys.createPersonal({ ...at, userId: user.id }, TESTER);
+    await all.clients.create({ ...at, allowedScopes: ['providers:read'] }, TESTER);
+    await consent({ teamId: other });
+  }
+  for (const table of ['api_keys', 'oauth_clients', 'grants']) {
+    await all.db.query(`UPDATE ${table} SET created_at = date_trunc('second', now()) WHERE team_id = $1`, [other]);
+  }
+  for (const descending of [true, false]) {
+    const order = { field: 'created_at', descending };
+    const whole = await inventory.list({}, { limit: 100, order });
+    const paged: Credential[] = [];
+    for (let page = whole.slice(0, 3), round = 0; page.length === 3 && round < 20; round += 1) {
+      page = await inventory.list({}, { limit: 3, order, after: paged.at(-1) });
+      paged.push(...page);
+    }
+    expect(whole.length).toBe(21);
+    expect(paged).toEqual(whole);
+  }
+});
+
+test('consents to one app in one team are one connected app, and end together', async () => {
+  const apps = createConnectedApps({ db: all.db, audit: all.audit });
+  const first = await consent({ scopes: 'openid providers:write' });
+  all.lastUsed.touch('grants', first, new Date(Date.now() + 120_000));
+  await all.lastUsed.flush();
+  const mine = { userId: user.id };
+  const listed = await apps.list({ ...mine, teamId: team }, { limit: 10 });
+  expect(listed).toHaveLength(1);
+  expect(listed[0]).toMatchObject({ name: 'app', clientId: made.appId, teamId: team, logoUrl: null });
+  expect(listed[0]!.scopes.toSorted()).toEqual(['openid', 'providers:read', 'providers:write']);
+  expect(listed[0]!.lastUsedAt!.getTime()).toBeGreaterThan(Date.now() + 100_000);
+  const both = await apps.list(mine, { limit: 10 });
+  expect(both.map(({ teamId }) => teamId).toSorted()).toEqual([team, other].toSorted());
+  const paged = await apps.list(mine, { limit: 10, after: both[0] });
+  expect(paged).toEqual(both.slice(1));
+
+  await expect(apps.disconnect(made.appId!, { userId: randomUUID() }, TESTER)).rejects.toMatchObject({
+    kind: 'not_found',
+  });
+  expect(await apps.disconnect(made.appId!, { ...mine, teamId: team }, TESTER)).toBe(2);
+  await expect(apps.disconnect(made.appId!, { ...mine, teamId: team }, TESTER)).rejects.toMatchObject({
+    kind: 'not_found',
+  });
+  expect(await apps.list(mine, { limit: 10 })).toHaveLength(1);
+  expect(await apps.disconnect(made.appId!, mine, TESTER)).toBe(4);
+  const events = await all.events('consent.ended');
+  expect(events.map(({ team_id, target_id, details }) => [team_id, target_id, details.ended_grants])).toEqual([
+    [team, made.appId, 2],
+    [other, made.appId, 4],
+  ]);
+});
