@@ -4,7 +4,7 @@ import { OPERATOR } from '../domain/audit.ts';
 import type { OauthApp, OauthAppInput } from '../domain/oauth-apps.ts';
 import { AppError } from '../errors.ts';
 import { jsonFile, scopes, several } from './arguments.ts';
-import { describeSecrets, type WithSecrets, withoutNulls } from './client-secret.ts';
+import { addClientSecretCommands, describeSecrets, type WithSecrets, withoutNulls } from './client-secret.ts';
 import type { Deps } from './deps.ts';
 import { fields, table } from './output.ts';
 import type { Session } from './session.ts';
@@ -34,6 +34,7 @@ export function addAppCommands(program: Command, deps: Deps): void {
   addUpdate(app, deps);
   addSwitch(app, deps);
   addDelete(app, deps);
+  addClientSecretCommands(app, deps);
 }
 
 function addCreate(app: Command, { output, withSession }: Deps): void {

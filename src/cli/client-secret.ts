@@ -1,4 +1,4 @@
-/** `latchkey client secret …`, for clients and apps */
+/** `latchkey client secret …` and `latchkey app secret …` */
 import type { Command } from 'commander';
 import { OPERATOR } from '../domain/audit.ts';
 import type { ClientSecret } from '../domain/client-secrets.ts';
@@ -11,18 +11,20 @@ import type { Session } from './session.ts';
 /** An app or client with those of its secrets that live. */
 export type WithSecrets<Owner> = Owner & { secrets: ClientSecret[] };
 
-export function addClientSecretCommands(client: Command, deps: Deps): void {
-  const secret = client.command('secret').description('secrets of clients and apps');
-  addAdd(secret, deps);
-  addList(secret, deps);
-  addDelete(secret, deps);
+/** @param noun the command of clients or of apps; either finds both */
+export function addClientSecretCommands(noun: Command, deps: Deps): void {
+  const secret = noun.command('secret').description('secrets of clients and apps');
+  const owner = `<${noun.name()}>`;
+  addAdd(secret, owner, deps);
+  addList(secret, owner, deps);
+  addDelete(secret, owner, deps);
 }
 
-function addAdd(secret: Command, { output, withSession }: Deps): void {
+function addAdd(secret: Command, owner: string, { output, withSession }: Deps): void {
   secret
     .command('add')
     .description('add a secret; the ones before it live on unless an overlap is given')
-    .argument('<client>', 'id or client_id of a client or app')
+    .argument(owner, 'id or client_id of a client or app')
     .option('--overlap <seconds>', 'end the secrets before it after this time', seconds)
     .option('--expires <time>', 'when the new one ends: a time, or 90d', time)
     .action(async (reference: string, options: { overlap?: number; expires?: Date }) => {
@@ -40,11 +42,11 @@ function addAdd(secret: Command, { output, withSession }: Deps): void {
     });
 }
 
-function addList(secret: Command, { output, withSession }: Deps): void {
+function addList(secret: Command, owner: string, { output, withSession }: Deps): void {
   secret
     .command('list')
     .description('list the secrets that live; never their text')
-    .argument('<client>', 'id or client_id of a client or app')
+    .argument(owner, 'id or client_id of a client or app')
     .action(async (reference: string) => {
       const secrets = await withSession(async (session) =>
         session.domain.clientSecrets.list(await findOwner(session, reference)),
@@ -57,12 +59,12 @@ function addList(secret: Command, { output, withSession }: Deps): void {
     });
 }
 
-function addDelete(secret: Command, { output, withSession }: Deps): void {
+function addDelete(secret: Command, owner: string, { output, withSession }: Deps): void {
   secret
     .command('delete')
     .description('end a secret at once')
-    .argument('<client>', 'id or client_id of a client or app')
-    .argument('<secret>', 'id of the secret, as `client secret list` shows it')
+    .argument(owner, 'id or client_id of a client or app')
+    .argument('<secret>', 'id of the secret, as `secret list` shows it')
     .option('--force', 'even the last one')
     .action(async (reference: string, id: string, { force = false }: { force?: boolean }) => {
       await withSession(async (session) => {

@@ -12,7 +12,9 @@ import type { Deps } from './deps.ts';
 import { addKeyCommands } from './key.ts';
 import { addMigrateCommand } from './migrate.ts';
 import { type Output, type Sink, writeTo } from './output.ts';
+import { addProviderCommands } from './provider.ts';
 import { addResourceServerCommands } from './resource-server.ts';
+import { addRoleCommands } from './role.ts';
 import { addServeCommand } from './serve.ts';
 import type { Session } from './session.ts';
 import { addSettingsCommands } from './settings.ts';
@@ -26,11 +28,13 @@ const COMMANDS = [
   addMigrateCommand,
   addUserCommands,
   addTeamCommands,
+  addRoleCommands,
   addAppCommands,
   addClientCommands,
   addKeyCommands,
   addCredentialCommands,
   addAuditCommands,
+  addProviderCommands,
   addResourceServerCommands,
   addSettingsCommands,
   addSigningKeyCommands,

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { ACTIVE, type ApiKey, INACTIVE, type NewKey } from '../domain/api-keys.ts';
 import { OPERATOR } from '../domain/audit.ts';
+import { PERMISSIONS } from '../domain/permissions.ts';
 import { AppError } from '../errors.ts';
 import { scopes, seconds, time } from './arguments.ts';
 import type { Deps } from './deps.ts';
@@ -47,7 +48,11 @@ function addCreate(key: Command, { output, withSession }: Deps): void {
     .requiredOption('--name <name>', 'what it is for')
     .requiredOption('--team <team>', 'the team it acts in (id or name)')
     .option('--user <user>', "make it this member's personal key (id or email)")
-    .option('--scopes <scopes>', 'narrow a personal key to these permissions', scopes)
+    .option(
+      '--scopes <scopes>',
+      'what a personal key may do (default: what its owner may, but not make credentials or manage users; all: everything)',
+      keyScopes,
+    )
     .option('--expires <time>', 'when it ends: a time, or 90d (default never)', time)
     .action(async ({ name, team: teamWord, user: userWord, scopes, expires }: CreateOptions, command: Command) => {
       if (scopes && userWord === undefined) command.error('error: --scopes goes with --user');
@@ -59,9 +64,16 @@ function addCreate(key: Command, { output, withSession }: Deps): void {
             : await domain.apiKeys.createPersonal({ ...common, userId: (await user(userWord)).id, scopes }, OPERATOR);
         return { made, issuer: config.issuer };
       });
+      const mayTry = scopes === undefined || scopes.includes('providers:read');
       const tryIt = `Try it:\n  curl -H 'Authorization: Bearer ${made.text}' ${issuer}/api/v1/providers`;
-      printNew(output, made, `The key is not shown again. ${tryIt}`);
+      printNew(output, made, `The key is not shown again.${mayTry ? ` ${tryIt}` : ''}`);
     });
+}
+
+/** Scopes; the word `all` is every permission there is. */
+function keyScopes(words: string, before: string[] = []): string[] {
+  const named = scopes(words, before);
+  return named.includes('all') ? Object.keys(PERMISSIONS) : named;
 }
 
 function addList(key: Command, { output, withSession }: Deps): void {
@@ -96,7 +108,7 @@ function addList(key: Command, { output, withSession }: Deps): void {
 function addShow(key: Command, { output, withSession }: Deps): void {
   key
     .command('show')
-    .description('show a key')
+    .description('show one key')
     .argument('<id>', ID)
     .action(async (id: string) => {
       const found = await withSession(({ domain }) => domain.apiKeys.find(id));

@@ -41,7 +41,7 @@ export function addResourceServerCommands(program: Command, { output, withSessio
   });
   resourceServer
     .command('list')
-    .description(`list them, oldest first, at most ${MOST_LISTED}`)
+    .description(`list resource servers, oldest first, at most ${MOST_LISTED}`)
     .action(async () => {
       const servers = await withOwn(({ domain }) => domain.resourceServers.list({ limit: MOST_LISTED }));
       const rows = servers.map((one) => Object.values(describe(one)));
@@ -52,7 +52,7 @@ export function addResourceServerCommands(program: Command, { output, withSessio
     });
   resourceServer
     .command('show')
-    .description('show one')
+    .description('show one resource server')
     .argument('<id>', ID)
     .action(async (id: string) => {
       const server = await withOwn(({ domain }) => domain.resourceServers.find(id));
@@ -80,7 +80,7 @@ export function addResourceServerCommands(program: Command, { output, withSessio
 
 function addSettingOptions(command: Command): Command {
   return command
-    .option('--scope <scope=description>', 'one of its scopes, and what it means (repeatable)', scope)
+    .option('--scope <scope=description>', 'one of its scopes, and what it means; repeatable', scope)
     .option('--ttl <seconds>', 'life of an access token for it (default 600)', seconds)
     .addOption(new Option('--alg <alg>', 'how its tokens are signed (default ES256)').choices(SIGNING_ALGS));
 }

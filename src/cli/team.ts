@@ -101,7 +101,7 @@ function withSettings(command: Command): Command {
   return command
     .option('--description <text>', 'what it is for')
     .addOption(new Option('--policy <policy>', 'which providers it sees').choices(Object.keys(POLICY_TYPES)))
-    .option('--provider <id>', 'a provider its policy names (repeat for more)', several)
+    .option('--provider <id>', 'a provider its policy names; repeatable (`provider list` shows them)', several)
     .option('--sso-alias <alias>', 'what a single sign-on calls it');
 }
 

@@ -53,6 +53,22 @@ test('a key is shown, renamed, rotated and found again', async () => {
   expect(await soon(async () => (await all.apiKeys.verify(rotated.access_key)) === undefined)).toBe(true);
 });
 
+test('row 92: a personal key makes no keys, unless its scopes say so; `all` says everything', async () => {
+  const team = await all.makeTeam();
+  const user = await all.makeUser({ teamRoles: [{ teamId: team.id, roles: ['Operator'] }] });
+  const make = (...more: string[]) =>
+    json('create', '--name', 'Script', '--team', team.id, '--user', user.id, ...more).then(({ access_key: text }) =>
+      all.apiKeys.verify(text),
+    );
+  expect((await make())?.scopes.has('teamkeys:write')).toBe(false);
+  expect((await make('--scopes', 'providers:read,teamkeys:write'))?.scopes).toEqual(
+    new Set(['providers:read', 'teamkeys:write']),
+  );
+  const owners = await all.authority.permissionsIn(user.id, team.id);
+  expect(owners?.has('teamkeys:write')).toBe(true);
+  expect((await make('--scopes', 'all'))?.scopes).toEqual(owners);
+});
+
 test('what is not there or cannot be is said', async () => {
   const missing = { code: 1, err: 'error: There is no such API key.\n' };
   expect(await key('show', 'nope')).toMatchObject(missing);

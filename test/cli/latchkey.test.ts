@@ -4,10 +4,77 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { runCommand } from '../../src/cli/index.ts';
+import { OPERATIONS } from '../../src/domain/authorization.ts';
 import { classify, digestOf } from '../../src/domain/secret-text.ts';
 import { type Credentials, openCredentials } from '../support/credentials.ts';
 
 const LATCHKEY = join(import.meta.dirname, '../../src/cli/latchkey.js');
+
+const COMMAND_OF = {
+  'providers.list': 'provider list',
+  'custom_providers.list': 'provider list',
+  'custom_providers.get': 'provider show',
+  'custom_providers.create': 'provider create',
+  'custom_providers.update': 'provider update',
+  'custom_providers.delete': 'provider delete',
+  'team_keys.list': 'key list',
+  'team_keys.get': 'key show',
+  'team_keys.create': 'key create',
+  'team_keys.update': 'key rename',
+  'team_keys.revoke': 'key revoke',
+  'team_keys.reinstate': 'key reinstate',
+  'team_keys.rotate': 'key rotate',
+  'team_keys.delete': 'key delete',
+  'api_keys.list': 'key list',
+  'api_keys.get': 'key show',
+  'api_keys.create': 'key create',
+  'api_keys.update': 'key rename',
+  'api_keys.revoke': 'key revoke',
+  'api_keys.reinstate': 'key reinstate',
+  'api_keys.rotate': 'key rotate',
+  'api_keys.delete': 'key delete',
+  'teams.list': 'team list',
+  'teams.get': 'team show',
+  'teams.create': 'team create',
+  'teams.replace': 'team update',
+  'teams.update': 'team update',
+  'teams.delete': 'team delete',
+  'users.list': 'user list',
+  'users.get': 'user show',
+  'users.create': 'user create',
+  'users.update': 'user update',
+  'users.delete': 'user delete',
+  'roles.list': 'role list',
+  'oauth_apps.list': 'app list',
+  'oauth_apps.get': 'app show',
+  'oauth_apps.create': 'app create',
+  'oauth_apps.update': 'app update',
+  'oauth_apps.enable': 'app enable',
+  'oauth_apps.disable': 'app disable',
+  'oauth_apps.delete': 'app delete',
+  'oauth_app_secrets.create': 'app secret add',
+  'oauth_app_secrets.delete': 'app secret delete',
+  'oauth_clients.list': 'client list',
+  'oauth_clients.get': 'client show',
+  'oauth_clients.create': 'client create',
+  'oauth_clients.update': 'client update',
+  'oauth_clients.enable': 'client enable',
+  'oauth_clients.disable': 'client disable',
+  'oauth_clients.delete': 'client delete',
+  'oauth_client_secrets.create': 'client secret add',
+  'oauth_client_secrets.delete': 'client secret delete',
+  'sign_in_settings.get': 'settings show',
+  'sign_in_settings.update': 'settings set',
+  'resource_servers.list': 'resource-server list',
+  'resource_servers.get': 'resource-server show',
+  'resource_servers.create': 'resource-server create',
+  'resource_servers.update': 'resource-server update',
+  'resource_servers.delete': 'resource-server delete',
+  'audit_events.list': 'audit list',
+  'credentials.list': 'credential list',
+  'connected_apps.list': 'user connected-apps',
+  'connected_apps.delete': 'user disconnect',
+};
 
 interface Ended {
   code: number;
@@ -58,8 +125,18 @@ describe('what is said to people and programs', () => {
   test('--help names every command and needs no configuration', async () => {
     const { code, out } = await spawned(LATCHKEY, ['--help']);
     expect(code).toBe(0);
-    for (const command of ['serve', 'migrate', 'user', 'team', 'app', 'client', 'key', 'signing-key']) {
-      expect(out).toMatch(new RegExp(`^  ${command} `, 'm'));
+    const names = [...out.slice(out.indexOf('Commands:')).matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name);
+    expect(names).toEqual([
+      ...['serve', 'migrate', 'user', 'team', 'role', 'app', 'client', 'key', 'credential', 'audit', 'provider'],
+      ...['resource-server', 'settings', 'signing-key', 'help'],
+    ]);
+  });
+
+  test('every operation of the management API has a command', async () => {
+    expect(Object.keys(COMMAND_OF).toSorted()).toEqual(Object.keys(OPERATIONS).toSorted());
+    for (const command of new Set(Object.values(COMMAND_OF))) {
+      const { code, out } = await latchkey(...command.split(' '), '--help');
+      expect([code, out]).toEqual([0, expect.stringMatching(new RegExp(`^Usage: latchkey ${command} \\[`))]);
     }
   });
 
