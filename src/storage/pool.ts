@@ -19,7 +19,8 @@ export interface Database extends Queryable {
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /**
    * Runs `work` so that every statement and transaction it sends to this database becomes part of `tx`: all of it counts
-   * when `tx` commits, or none of it. One transaction at a time may run within it.
+   * when `tx` commits, or none of it. One transaction at a time may run within it, and a statement that fails outside of
+   * one spoils all of it.
    */
   within<T>(tx: Queryable, work: () => Promise<T>): Promise<T>;
   /** A connection of its own outside the pool, for LISTEN and session locks. The caller ends it. */
@@ -50,7 +51,7 @@ const TIMEOUTS = {
 };
 
 // What outlives `within` (a timer) finds it closed, and goes to the pool.
-const joined = new AsyncLocalStorage<{ pool: pg.Pool; tx: Queryable; open: boolean }>();
+const joined = new AsyncLocalStorage<{ pool: pg.Pool; tx: Queryable; open: boolean; busy: boolean }>();
 
 /** Whether statements sent now become part of a transaction by `within`: what they read may never come to be. */
 export function isWithinTransaction(): boolean {
@@ -70,12 +71,12 @@ export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptio
   pool.on('connect', (client) => void client.on('error', () => {}));
   const outer = () => {
     const store = joined.getStore();
-    return store?.open && store.pool === pool ? store.tx : undefined;
+    return store?.open && store.pool === pool ? store : undefined;
   };
   return {
-    query: (text, values) => outer()?.query(text, values) ?? run(pool, text, values),
+    query: (text, values) => outer()?.tx.query(text, values) ?? run(pool, text, values),
     async within(tx, work) {
-      const store = { pool, tx: inTurn(tx), open: true };
+      const store = { pool, tx: inTurn(tx), open: true, busy: false };
       try {
         return await joined.run(store, work);
       } finally {
@@ -121,15 +122,21 @@ export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptio
 }
 
 /** What fails inside is undone alone, so that whoever catches it can go on. */
-async function savepoint<T>(tx: Queryable, work: (tx: Queryable) => Promise<T>): Promise<T> {
-  await tx.query('SAVEPOINT inner_transaction');
+async function savepoint<T>(within: { tx: Queryable; busy: boolean }, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  // Two at once would undo each other's work.
+  if (within.busy) throw new TypeError('a transaction is open within this one already');
+  within.busy = true;
+  const { tx } = within;
   try {
+    await tx.query('SAVEPOINT inner_transaction');
     const result = await work(tx);
     await tx.query('RELEASE inner_transaction');
     return result;
   } catch (error) {
     if (!isUnavailable(error)) await tx.query('ROLLBACK TO inner_transaction');
     throw error;
+  } finally {
+    within.busy = false;
   }
 }
 

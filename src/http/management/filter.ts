@@ -25,9 +25,9 @@ const MOST = 10;
 const CONDITION = /^\s*([a-z_]+)\s+([a-z]+)\s+("(?:[^"\\]|\\.)*")(?:\s+and\s+(?=\S)|\s*$)/;
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
 
-/** The kinds of fields. */
+/** The kinds of fields. Texts are kept in their composed form (Unicode NFC), so they are looked for in it. */
 export const filter = {
-  text: { operators: EQUAL, parse: (text: string) => text, complaint: 'is any text' } as FilterField,
+  text: { operators: EQUAL, parse: (text: string) => text.normalize('NFC'), complaint: 'is any text' } as FilterField,
   uuid: {
     operators: EQUAL,
     parse: (text: string) => (isUuid(text) ? text : undefined),

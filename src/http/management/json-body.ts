@@ -5,13 +5,19 @@ import type { z } from 'zod';
 import { AppError, type FieldViolation, invalidField } from '../../errors.ts';
 
 const LIMIT = 64 * 1024;
+// A small body can be wrong in thousands of places; the answer stays small too.
+const MOST_VIOLATIONS = 20;
+const LONGEST_FIELD = 100;
 
 /**
  * The bytes of the body; none when there is no body.
- * @throws AppError `invalid_argument` when it is not sent as JSON, `too_large`
+ * @throws AppError `invalid_argument` when it is not sent as JSON, `unsupported_type`, `too_large`
  */
 export async function readBody(ctx: Context): Promise<Buffer> {
-  const bytes = await getRawBody(ctx.req, { limit: LIMIT, length: ctx.request.length ?? null });
+  if (ctx.get('content-encoding') !== '') {
+    throw new AppError('unsupported_type', 'Send the body as it is, without content-encoding.');
+  }
+  const bytes = await getRawBody(ctx.req, { limit: LIMIT, length: ctx.request.length ?? null }).catch(tooLarge);
   // A body in chunks that turns out empty is none, and has no type.
   if (bytes.length > 0 && !ctx.is('application/json'))
     throw new AppError('invalid_argument', 'Send the body as content-type: application/json.');
@@ -33,10 +39,15 @@ export function parseJson<Schema extends z.ZodType>(bytes: Buffer, schema: Schem
 export function check<Schema extends z.ZodType>(value: unknown, schema: Schema): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const fields = result.error.issues.flatMap(violations);
+  const fields = result.error.issues.slice(0, MOST_VIOLATIONS).flatMap(violations).slice(0, MOST_VIOLATIONS);
   throw new AppError('invalid_argument', fields.map((one) => `${one.field}: ${one.description}`).join('; '), {
     fields,
   });
+}
+
+function tooLarge(error: unknown): never {
+  if ((error as { type?: string }).type !== 'entity.too.large') throw error;
+  throw new AppError('too_large', 'The body must be at most 64 KB.', { cause: error });
 }
 
 function parse(bytes: Buffer): unknown {
@@ -44,7 +55,10 @@ function parse(bytes: Buffer): unknown {
     // RFC 8259 §8.1: UTF-8; what is not is refused, not repaired.
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), (name, value: unknown) => {
       if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) {
-        throw invalidField(name, 'has characters that cannot be stored (NUL or half a surrogate pair)');
+        throw invalidField(
+          name.slice(0, LONGEST_FIELD),
+          'has characters that cannot be stored (NUL or half a surrogate pair)',
+        );
       }
       return value;
     });
@@ -59,9 +73,9 @@ function violations(issue: z.core.$ZodIssue): FieldViolation[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
-      field: [...path, key].join('.').slice(0, 100),
+      field: [...path, key].join('.').slice(0, LONGEST_FIELD),
       description: 'is not a known field',
     }));
   }
-  return [{ field: path.join('.') || 'body', description: issue.message }];
+  return [{ field: path.join('.').slice(0, LONGEST_FIELD) || 'body', description: issue.message }];
 }

@@ -38,14 +38,18 @@ const APP = z
 const SETTINGS = {
   name: z.string(),
   base_url: z.string().meta({ description: 'Where it lives: https, or http on loopback' }),
-  redirect_uris: z.array(z.string()).meta({
-    description:
-      'Where users are sent back to, each in full: the scheme of `base_url` and its host or a sub-domain of it. Public ' +
-      'apps may also have http on loopback, any port, and private-use schemes. "Any redirect URI" is not offered',
-  }),
-  post_logout_redirect_uris: z.array(z.string()).optional(),
+  redirect_uris: z
+    .array(z.string())
+    .max(100)
+    .meta({
+      description:
+        'Where users are sent back to, each in full: the scheme of `base_url` and its host or a sub-domain of it. Public ' +
+        'apps may also have http on loopback, any port, and private-use schemes. "Any redirect URI" is not offered',
+    }),
+  post_logout_redirect_uris: z.array(z.string()).max(100).optional(),
   allowed_scopes: z
     .array(z.string())
+    .max(200)
     .optional()
     .meta({ description: 'What it may ask for; default openid, profile, email, offline_access' }),
   token_endpoint_auth_method: z

@@ -36,6 +36,7 @@ const SETTINGS = {
   description: z.string().optional(),
   allowed_scopes: z
     .array(z.string())
+    .max(200)
     .meta({ description: 'Permissions, at least one, each of which you must have in its team yourself' }),
   token_endpoint_auth_method: z
     .string()

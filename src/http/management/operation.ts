@@ -87,7 +87,11 @@ const ALWAYS: readonly Kind[] = [
 /** Every kind of failure the operation may answer with. */
 export function failuresOf({ method, errors = [] }: Operation): ReadonlySet<Kind> {
   const writes = method !== 'GET';
-  return new Set([...ALWAYS, ...(writes ? (['too_large', 'aborted', 'precondition_failed'] as const) : []), ...errors]);
+  return new Set([
+    ...ALWAYS,
+    ...(writes ? (['too_large', 'unsupported_type', 'aborted', 'precondition_failed'] as const) : []),
+    ...errors,
+  ]);
 }
 
 /** The body of the operation, with its protected fields let through to be compared. */

@@ -10,9 +10,12 @@ import { time } from './schemas.ts';
 
 const FIELDS = {
   name: z.string(),
-  scopes: z.array(z.strictObject({ name: z.string(), description: z.string().optional() })).meta({
-    description: 'Its own scopes and the words of the consent page for them. One scope word has one resource server',
-  }),
+  scopes: z
+    .array(z.strictObject({ name: z.string(), description: z.string().optional() }))
+    .max(200)
+    .meta({
+      description: 'Its own scopes and the words of the consent page for them. One scope word has one resource server',
+    }),
   access_token_ttl_seconds: z.int().meta({ description: 'Life of an access token for it: 60 to 86400' }),
   signing_alg: z.enum(SIGNING_ALGS, `must be one of ${SIGNING_ALGS.join(', ')}`),
 };

@@ -6,7 +6,7 @@ import type { Audit } from '../../domain/audit.ts';
 import { authorize, type Caller, OPERATIONS } from '../../domain/authorization.ts';
 import type { Idempotency } from '../../domain/idempotency.ts';
 import { AppError, asAppError, invalidField } from '../../errors.ts';
-import { requireScope } from '../../resource/index.ts';
+import { type Principal, requireScope } from '../../resource/index.ts';
 import { callerOf } from './actor.ts';
 import { check, parseJson, readBody } from './json-body.ts';
 import { type Answer, bodySchemaOf, failuresOf, type Operation } from './operation.ts';
@@ -71,7 +71,8 @@ function answerWith(one: Operation, options: RoutesOptions): Middleware {
     } catch (thrown) {
       const { kind, status } = asAppError(thrown);
       if (kind === 'permission_denied') noteRefusal(options.audit, ctx, caller, one);
-      if (!declared.has(kind)) options.onUndeclared(one.id, status);
+      // A mistake of ours is never meant.
+      if (kind === 'internal' || !declared.has(kind)) options.onUndeclared(one.id, status);
       throw thrown;
     }
   };
@@ -86,7 +87,7 @@ function split(body: Record<string, unknown>, protectedFields: ReadonlySet<strin
 }
 
 function queryOf(ctx: Context): Record<string, string> {
-  const query: Record<string, string> = {};
+  const query: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(ctx.query)) {
     if (typeof value !== 'string') throw invalidField(name.slice(0, 100), 'must be given once');
     if (value.includes('\0') || !value.isWellFormed() || value.includes('\u{FFFD}')) {
@@ -106,7 +107,8 @@ function expectedVersion(ctx: Context, { method, versioned }: Operation): string
   if (!versioned) throw new AppError('precondition_failed', 'This has no ETag to match. Leave If-Match out.');
   if (given === '*') return '*';
   const [, tag] = ENTITY_TAG.exec(given) ?? [];
-  if (tag !== undefined) return tag;
+  // In quotes it is a tag like any other, which no version ever is.
+  if (tag !== undefined) return tag === '*' ? given : tag;
   if (given.startsWith('W/"')) return given;
   throw invalidField('if-match', 'must be one ETag as it was answered, in its quotes, or *');
 }
@@ -129,9 +131,15 @@ async function once(
   const key = ctx.get('idempotency-key');
   if (key === '') return work();
   const request = [ctx.method, ctx.url, bytes.toString('base64')].join('\n');
-  const { answer, replayed } = await idempotency.once({ key, actor: caller.actor, request }, work);
+  const { answer, replayed } = await idempotency.once({ key, caller: whose(ctx, caller), request }, work);
   if (replayed) ctx.set('Idempotency-Replayed', 'true');
   return answer;
+}
+
+/** The credential as it was issued, and the team: a wider or narrower one of the same user, or another team, is another. */
+function whose(ctx: Context, { actor, teamId }: Caller): string {
+  const { credential, clientId, claims } = (ctx.state.principal ?? {}) as Partial<Principal>;
+  return JSON.stringify([actor.kind, actor.id, teamId, credential?.kind ?? 'session', clientId, claims?.scope]);
 }
 
 /** A right that is lacking in a way only the operation knows of; what the scope check refuses is noted there. */

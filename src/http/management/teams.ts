@@ -42,10 +42,11 @@ const SETTINGS = {
         type: PROVIDER_TYPE.input.optional(),
       }),
     )
+    .max(1_000)
     .optional(),
   description: z.string().optional(),
   sso_alias: z.string().optional(),
-  provider_types: z.array(PROVIDER_TYPE.input).optional(),
+  provider_types: z.array(PROVIDER_TYPE.input).max(20).optional(),
 };
 const WHOLE = z.strictObject({ name: z.string(), ...SETTINGS });
 const CHANGES = z.strictObject({ name: z.string().optional(), ...SETTINGS });

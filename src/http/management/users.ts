@@ -67,10 +67,14 @@ const WRITABLE = {
   family_name: z.string().optional(),
   password: z.string().optional(),
   persona: PERSONA.input.optional(),
-  digest_settings: z.array(z.strictObject({ ...DIGEST, frequency: FREQUENCY.input })).optional(),
+  digest_settings: z
+    .array(z.strictObject({ ...DIGEST, frequency: FREQUENCY.input }))
+    .max(20)
+    .optional(),
   expires_at: time.nullable().optional(),
 };
 
+const MOST_ROLES = 1_000;
 const ROLE_ID = z.guid('must be the id of a role');
 const NEW_TEAM_ROLE = z.strictObject({ team_id: z.string(), role_id: ROLE_ID });
 
@@ -104,7 +108,11 @@ export function createUserOperations({ users }: { users: Users }): Noun {
       summary: 'Create a user',
       description:
         'From within a team: with at least one role in that team, and none elsewhere. Without a password the user cannot log in.',
-      body: z.strictObject({ email: z.string(), ...WRITABLE, team_roles: z.array(NEW_TEAM_ROLE).optional() }),
+      body: z.strictObject({
+        email: z.string(),
+        ...WRITABLE,
+        team_roles: z.array(NEW_TEAM_ROLE).max(MOST_ROLES).optional(),
+      }),
       answer: z.object({ id: z.string() }),
       errors: ['not_found', 'already_exists'],
       async handle({ body: { email, team_roles = [], ...fields }, caller }) {
@@ -151,6 +159,7 @@ export function createUserOperations({ users }: { users: Users }): Noun {
         options: z.strictObject(OPTIONS.shape).partial().optional(),
         team_roles: z
           .array(NEW_TEAM_ROLE.extend({ team_name: z.string().optional(), role_name: z.string().optional() }))
+          .max(MOST_ROLES)
           .optional(),
       }),
       protectedFields: [

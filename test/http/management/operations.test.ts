@@ -1,6 +1,10 @@
 /** What every operation has in common: bodies, answers, ETags, Idempotency-Key. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { hash } from '../../../src/domain/argon2id.ts';
+import { OPERATOR } from '../../../src/domain/audit.ts';
 import { type Api, createApi } from '../../support/api.ts';
+import { createBrowser } from '../../support/browser.ts';
+import { authorize, createTestApp, PASSWORD, redeemCode } from '../../support/flows.ts';
 import type { RawAnswer } from '../../support/request.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 import { soon } from '../../support/soon.ts';
@@ -24,6 +28,8 @@ afterAll(async () => {
   await other?.close();
   await server?.close();
 });
+
+const cheapHash = () => hash(PASSWORD, { memoryKib: 64, passes: 1, lanes: 1 });
 
 async function make(name = 'Key'): Promise<{ path: string; etag: string; text: string }> {
   const made = await api.call({ as: operator, path: KEYS, body: { name, team_id: team } });
@@ -68,6 +74,7 @@ describe('ETag and If-Match', () => {
     ['another tag', () => '"1"', 412],
     ['a tag without quotes', (etag: string) => etag.slice(1, -1), 400],
     ['several tags', (etag: string) => `${etag}, "1"`, 400],
+    ['an asterisk in quotes', () => '"*"', 412],
   ])('%s', async (_what, header, status) => {
     const { path, etag } = await make();
     expect((await rename(path, 'Renamed', header(etag))).status).toBe(status);
@@ -144,6 +151,59 @@ describe('Idempotency-Key', () => {
     expect((await create(key, 'Never')).status).toBe(400);
   });
 
+  test("a narrower credential of the same user, or another team's, does not get the answer of a wider one", async () => {
+    const [one, two] = [await api.team(), await api.team()];
+    const { id: userId, email } = await server.domain.users.create(
+      {
+        email: 'both@example.com',
+        teamRoles: [one, two].map((teamId) => ({ teamId, roles: ['Admin'] })),
+      },
+      OPERATOR,
+    );
+    await server.db.query('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, await cheapHash()]);
+    const scopes = ['apikeys:write', 'teamkeys:write'];
+    const app = await createTestApp(server, { tokenEndpointAuthMethod: 'client_secret_post', allowedScopes: scopes });
+    const browser = createBrowser();
+    const tokenFor = async (scope: string, teamId: string) => {
+      const params = { scope, prompt: 'consent' };
+      const { code, pkce } = await authorize(server, { email, teamId, clientId: app.clientId, params, browser });
+      return (await redeemCode(server, app, code, pkce)).body.access_token as string;
+    };
+    const wide = await tokenFor('apikeys:write teamkeys:write', one);
+    const narrow = await tokenFor('apikeys:write', one);
+    const elsewhere = await tokenFor('apikeys:write teamkeys:write', two);
+    const ask = (as: string) =>
+      api.call({
+        as,
+        path: '/api/v1/apikeys',
+        body: { name: 'Wide', team_id: one, scopes },
+        headers: { 'idempotency-key': 'shared' },
+      });
+    const first = await ask(wide);
+    expect([first.status, (await ask(wide)).body.value.id]).toEqual([200, first.body.value.id]);
+    for (const [as, status] of [
+      [narrow, 403],
+      [elsewhere, 404],
+    ] as const) {
+      const other = await ask(as);
+      expect([other.status, other.text.includes(first.body.value.access_key)]).toEqual([status, false]);
+    }
+  });
+
+  test('waiting for the first does not keep others from the database', async () => {
+    const waiting: Promise<RawAnswer>[] = [];
+    await server.db.transaction(async (tx) => {
+      // The pool has five connections: this one is taken, and everybody with the same word waits for what it holds.
+      await tx.query('LOCK TABLE idempotency_keys IN ACCESS EXCLUSIVE MODE');
+      for (let count = 0; count < 20; count += 1) waiting.push(create('slow', 'Slow'));
+      const others = await Promise.all([1, 2, 3].map(() => api.call({ as: operator, path: KEYS })));
+      expect(others.map(({ status }) => status)).toEqual([200, 200, 200]);
+    });
+    const answers = await Promise.all(waiting);
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+    expect(answers[0]!.status).toBe(200);
+  });
+
   test('the secret in a kept answer cannot be read in the database', async () => {
     const { body } = await create('sealed', 'Sealed');
     const { rows } = await server.db.query<{ text: string }>(
@@ -194,6 +254,29 @@ describe('bodies', () => {
     expect((await api.call({ as: operator, path })).body.value.name).toBe('Echoed');
   });
 
+  test('a body that is wrong in thousands of places gets a short answer', async () => {
+    const fields = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`x${index}`, 1]));
+    const unknown = await api.call({ as: operator, path: KEYS, body: { name: 'Key', team_id: team, ...fields } });
+    expect([unknown.status, unknown.text.length < 5_000]).toEqual([400, true]);
+    const long = await api.call({ as: operator, path: KEYS, body: { [`${'x'.repeat(50_000)}`]: 'a\0' } });
+    expect([long.status, long.text.length < 2_000]).toEqual([400, true]);
+    const root = await api.key('Admin');
+    const many = { name: 'x', email: 'a@example.com', digest_settings: Array.from({ length: 20_000 }, () => ({})) };
+    const array = await api.call({ as: root, path: '/api/v1/users', body: many });
+    expect([array.status, array.text.length < 2_000]).toEqual([400, true]);
+  });
+
+  test('too large a body, and a packed one, are refused as what they are', async () => {
+    const large = await api.call({ as: operator, path: KEYS, body: { name: 'x'.repeat(70_000), team_id: team } });
+    expect([large.status, large.body]).toEqual([
+      413,
+      { code: 3, message: expect.stringContaining('64 KB'), details: [] },
+    ]);
+    const headers = { 'content-encoding': 'gzip' };
+    const packed = await api.call({ as: operator, path: KEYS, body: { name: 'Key', team_id: team }, headers });
+    expect([packed.status, packed.body.code]).toEqual([415, 3]);
+  });
+
   test('a verb takes no fields, an empty object at most', async () => {
     const { path } = await make();
     const revoke = (body?: unknown) => api.call({ as: operator, method: 'POST', path: `${path}:revoke`, body });
@@ -206,6 +289,9 @@ describe('bodies', () => {
 describe('queries', () => {
   test.each([
     ['a parameter it does not know', 'colour=red', 'colour'],
+    ['a parameter every object has', '__proto__=x', '__proto__'],
+    ['an operator of another kind of field', 'filter=name+gt+%22a%22', 'filter'],
+    ['a status every object has', 'filter=status+eq+%22toString%22', 'filter'],
     ['a parameter twice', 'page_size=1&page_size=2', 'page_size'],
     ['a page of nothing', 'page_size=0', 'page_size'],
     ['too large a page', 'page_size=1001', 'page_size'],
