@@ -9,7 +9,7 @@ let server: TestServer;
 let port: number;
 
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({ breaks: true });
   port = Number(new URL(server.origin).port);
 });
 
