@@ -111,7 +111,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     .use(requireHost(issuer))
     .use(mount(assets.routes))
     .use(management.metadata)
-    .use(mount(createDocsRoutes({ pages, issuer, document: management.openapi as OpenapiDocument })))
+    .use(mount(createDocsRoutes({ pages, issuer, document: management.openapi as () => Promise<OpenapiDocument> })))
     .use((ctx, next) => (isPublicDocument(ctx.path) ? next() : requireDatabase(isAvailable)(ctx, next)))
     .use(engineRequest)
     .use(management.routes)

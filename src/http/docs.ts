@@ -51,7 +51,7 @@ interface DocsValues {
 
 const DEEPEST = 3;
 
-/** @param deps.document as `/openapi.json` answers it */
+/** @param deps.document what `/openapi.json` answers */
 export function createDocsRoutes({
   pages,
   issuer,
@@ -59,18 +59,25 @@ export function createDocsRoutes({
 }: {
   pages: Pages;
   issuer: string;
-  document: OpenapiDocument;
+  document: () => Promise<OpenapiDocument>;
 }): Router {
   const page = pages.declare<DocsValues>('docs', ['issuer', 'groups']);
+  let groups: DocsValues['groups'] | undefined;
+  return new Router().get('/docs', async (ctx) => {
+    groups ??= groupsOf(await document());
+    page(ctx, { issuer, groups }, 200);
+  });
+}
+
+function groupsOf(document: OpenapiDocument): DocsValues['groups'] {
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, one]) => ({ tag: one.tags[0]!, ...describe(document, path, method, one) })),
   );
-  const groups = [...new Set(operations.map(({ tag }) => tag))].map((name) => ({
+  return [...new Set(operations.map(({ tag }) => tag))].map((name) => ({
     name,
     anchor: name.toLowerCase().replace(/\W+/g, '-'),
     operations: operations.filter(({ tag }) => tag === name),
   }));
-  return new Router().get('/docs', (ctx) => page(ctx, { issuer, groups }, 200));
 }
 
 const REACH: Record<string, string> = {

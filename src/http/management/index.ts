@@ -14,7 +14,6 @@ import { createConnectedAppOperations } from './connected-apps.ts';
 import { createCredentialOperations } from './credentials.ts';
 import { createOauthAppOperations } from './oauth-apps.ts';
 import { createOauthClientOperations } from './oauth-clients.ts';
-import { createOpenapi } from './openapi.ts';
 import type { Operation } from './operation.ts';
 import { createPageTokens } from './page-tokens.ts';
 import { createProviderOperations } from './providers.ts';
@@ -38,8 +37,8 @@ export interface Management {
   /** RFC 9728 metadata of this API, and its OpenAPI description; they need no credential. */
   metadata: Middleware;
   routes: Middleware;
-  /** The OpenAPI description, as `/openapi.json` answers it. */
-  openapi: object;
+  /** The OpenAPI description, as `/openapi.json` answers it; made when it is first asked for. */
+  openapi(): Promise<object>;
 }
 
 export function createManagement(options: ManagementOptions): Management {
@@ -62,7 +61,12 @@ export function createManagement(options: ManagementOptions): Management {
     ...createCredentialOperations(options),
     ...createAuditEventOperations(options),
   ].map((one): Operation => (typeof one === 'function' ? one(pageTokens) : one));
-  const openapi = createOpenapi(operations, { issuer: options.issuer });
+  let document: Promise<object> | undefined;
+  // Most processes never show it, and none should wait for it at the start.
+  const openapi = () => {
+    document ??= import('./openapi.ts').then(({ createOpenapi }) => createOpenapi(operations, options));
+    return document;
+  };
   const metadata = protectedResourceMetadata({
     issuer: options.issuer,
     audience: options.audience,
@@ -71,10 +75,10 @@ export function createManagement(options: ManagementOptions): Management {
   });
   return {
     openapi,
-    metadata: (ctx, next) => {
+    metadata: async (ctx, next) => {
       if (ctx.path !== '/openapi.json' || !['GET', 'HEAD'].includes(ctx.method)) return metadata(ctx, next);
       ctx.set('Cache-Control', 'public, max-age=300');
-      ctx.body = openapi;
+      ctx.body = await openapi();
     },
     routes: createRoutes(operations, {
       ...options,
