@@ -1,28 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { runCommand } from '../../src/cli/index.ts';
-import { type Credentials, openCredentials } from '../support/credentials.ts';
+import { type CommandLine, openCommandLine } from '../support/command-line.ts';
 
-let all: Credentials;
+let all: CommandLine;
 beforeAll(async () => {
-  all = await openCredentials();
-  const { rows } = await all.db.query<{ name: string }>('SELECT current_database() AS name');
-  const url = new URL(process.env.LATCHKEY_TEST_DATABASE!);
-  url.pathname = `/${rows[0]!.name}`;
-  Object.assign(process.env, { DATABASE_URL: url.href, SECRET: 's'.repeat(32), ISSUER: 'https://auth.example.com' });
+  all = await openCommandLine();
 });
 afterAll(() => all.close());
 
-async function latchkey(...args: string[]) {
-  const said = { out: '', err: '' };
-  const code = await runCommand(args, { write: (text) => (said.out += text) }, { write: (text) => (said.err += text) });
-  return { code, ...said };
-}
-
-async function json(...args: string[]) {
-  const { code, out, err } = await latchkey(...args, '--json');
-  expect([code, err]).toEqual([0, '']);
-  return JSON.parse(out);
-}
+const latchkey = (...args: string[]) => all.run(...args);
+const json = (...args: string[]) => all.json(...args);
 
 const URI = 'https://app.example.com/callback';
 

@@ -3,41 +3,21 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { runCommand } from '../../src/cli/index.ts';
-import { type Credentials, openCredentials } from '../support/credentials.ts';
+import { type CommandLine, openCommandLine } from '../support/command-line.ts';
 import { TESTER } from '../support/people.ts';
 
 const LATCHKEY = join(import.meta.dirname, '../../src/cli/latchkey.js');
 
-let all: Credentials;
-let env: Record<string, string>;
+let all: CommandLine;
 let team: { id: string; name: string };
 beforeAll(async () => {
-  all = await openCredentials();
-  const { rows } = await all.db.query<{ name: string }>('SELECT current_database() AS name');
-  const url = new URL(process.env.LATCHKEY_TEST_DATABASE!);
-  url.pathname = `/${rows[0]!.name}`;
-  env = { DATABASE_URL: url.href, SECRET: 's'.repeat(32), ISSUER: 'https://auth.example.com' };
-  Object.assign(process.env, env);
+  all = await openCommandLine();
   team = await all.makeTeam('Sales');
 });
 afterAll(() => all?.close());
 
-async function latchkey(...args: string[]) {
-  const said = { out: '', err: '' };
-  const sink = (name: 'out' | 'err') => ({
-    write(text: string) {
-      said[name] += text;
-    },
-  });
-  return { code: await runCommand(args, sink('out'), sink('err')), ...said };
-}
-
-async function json(...args: string[]) {
-  const { code, out, err } = await latchkey(...args, '--json');
-  expect([code, err]).toEqual([0, '']);
-  return JSON.parse(out);
-}
+const latchkey = (...args: string[]) => all.run(...args);
+const json = (...args: string[]) => all.json(...args);
 
 describe('audit list', () => {
   beforeAll(async () => {
@@ -118,7 +98,7 @@ describe('audit list', () => {
 describe('audit tail', () => {
   /** The program itself: what ends it is a signal. */
   function tail(...args: string[]) {
-    const child = spawn(process.execPath, [LATCHKEY, 'audit', 'tail', ...args], { env, timeout: 20_000 });
+    const child = spawn(process.execPath, [LATCHKEY, 'audit', 'tail', ...args], { env: all.env, timeout: 20_000 });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     let errors = '';
     child.stderr.on('data', (text) => {

@@ -1,34 +1,16 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { runCommand } from '../../src/cli/index.ts';
-import { type Credentials, openCredentials } from '../support/credentials.ts';
+import { type CommandLine, openCommandLine } from '../support/command-line.ts';
 import { TESTER } from '../support/people.ts';
 import { soon } from '../support/soon.ts';
 
-let all: Credentials;
+let all: CommandLine;
 beforeAll(async () => {
-  all = await openCredentials();
-  const { rows } = await all.db.query<{ name: string }>('SELECT current_database() AS name');
-  const url = new URL(process.env.LATCHKEY_TEST_DATABASE!);
-  url.pathname = `/${rows[0]!.name}`;
-  Object.assign(process.env, { DATABASE_URL: url.href, SECRET: 's'.repeat(32), ISSUER: 'https://auth.example.com' });
+  all = await openCommandLine();
 });
 afterAll(() => all.close());
 
-async function key(...args: string[]) {
-  const said = { out: '', err: '' };
-  const sink = (name: 'out' | 'err') => ({
-    write(text: string) {
-      said[name] += text;
-    },
-  });
-  return { code: await runCommand(['key', ...args], sink('out'), sink('err')), ...said };
-}
-
-async function json(...args: string[]) {
-  const { code, out, err } = await key(...args, '--json');
-  expect([code, err]).toEqual([0, '']);
-  return JSON.parse(out);
-}
+const key = (...args: string[]) => all.run('key', ...args);
+const json = (...args: string[]) => all.json('key', ...args);
 
 test('a key is shown, renamed, rotated and found again', async () => {
   const team = await all.makeTeam();

@@ -1,34 +1,16 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { runCommand } from '../../src/cli/index.ts';
 import { ROOT_TEAM_ID } from '../../src/domain/permissions.ts';
-import { type Credentials, openCredentials } from '../support/credentials.ts';
+import { type CommandLine, openCommandLine } from '../support/command-line.ts';
 import { TESTER } from '../support/people.ts';
 
-let all: Credentials;
+let all: CommandLine;
 beforeAll(async () => {
-  all = await openCredentials();
-  const { rows } = await all.db.query<{ name: string }>('SELECT current_database() AS name');
-  const url = new URL(process.env.LATCHKEY_TEST_DATABASE!);
-  url.pathname = `/${rows[0]!.name}`;
-  Object.assign(process.env, { DATABASE_URL: url.href, SECRET: 's'.repeat(32), ISSUER: 'https://auth.example.com' });
+  all = await openCommandLine();
 });
 afterAll(() => all.close());
 
-async function team(...args: string[]) {
-  const said = { out: '', err: '' };
-  const sink = (name: 'out' | 'err') => ({
-    write(text: string) {
-      said[name] += text;
-    },
-  });
-  return { code: await runCommand(['team', ...args], sink('out'), sink('err')), ...said };
-}
-
-async function json(...args: string[]) {
-  const { code, out, err } = await team(...args, '--json');
-  expect([code, err]).toEqual([0, '']);
-  return JSON.parse(out);
-}
+const team = (...args: string[]) => all.run('team', ...args);
+const json = (...args: string[]) => all.json('team', ...args);
 
 test('a team is made, shown, listed, changed and deleted, in the words of the API', async () => {
   const { id: provider } = await all.providers.createCustom({ name: 'AWS', teamId: ROOT_TEAM_ID }, TESTER);
