@@ -10,6 +10,10 @@ export function checkScope(
   const missing = scopes.filter((scope) => !principal.scopes.includes(scope));
   if (missing.length === 0) return undefined;
   const reason = `needs ${missing.join(' ')}`;
-  const refused = new Refused('insufficient_scope', 'This credential lacks a scope the request needs', reason);
+  const refused = new Refused(
+    'insufficient_scope',
+    `This credential lacks the scope the request needs: ${scopes.join(' ')}`,
+    reason,
+  );
   return failure(refused, settings, principal.claims?.cnf ? 'DPoP' : 'Bearer', scopes);
 }

@@ -69,7 +69,7 @@ describe('the filter grammar', () => {
           })),
         );
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -95,7 +95,7 @@ describe('the filter grammar', () => {
         if (thrown !== undefined)
           expect(thrown).toMatchObject({ kind: 'invalid_argument', fields: [{ field: 'filter' }] });
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 });
@@ -107,7 +107,7 @@ test('any filter sent gets an answer, or 400 naming it', async () => {
       const answer = await api.call({ as: admin, path: `${KEYS}?filter=${query}` });
       if (answer.status !== 200) expectRefusal(answer, 'filter');
     }),
-    { numRuns: 200 },
+    { numRuns: 80 },
   );
 });
 
@@ -122,7 +122,7 @@ test('any name held against a filter is data: what is found has that very name',
       expect(status).toBe(200);
       expect((body.values as { name: string }[]).every((one) => one.name === wanted)).toBe(true);
     }),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
 });
 
@@ -149,7 +149,7 @@ describe('page tokens', () => {
           expectRefusal(await api.call({ as: admin, path }), 'page_token');
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 
@@ -194,7 +194,7 @@ describe('enumerations', () => {
         if (meant === undefined) expectRefusal(answer, 'policy_type');
         else expect([answer.status, answer.body.value?.policy_type]).toEqual([200, meant]);
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 });
@@ -206,7 +206,7 @@ test('any order_by gets an answer, or 400 naming it', async () => {
       const answer = await api.call({ as: admin, path: `${KEYS}?order_by=${query}` });
       if (answer.status !== 200) expectRefusal(answer, 'order_by');
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
 
@@ -222,6 +222,6 @@ test('any page_size gets an answer, or 400 naming it', async () => {
       if (isSize || written === '') expect(answer.status).toBe(200);
       else expectRefusal(answer, 'page_size');
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
