@@ -6,6 +6,7 @@ import {
   type ClientSecretRecord,
   deleteClientSecret,
   deleteEndedClientSecrets,
+  deleteLiveClientSecrets,
   expireClientSecrets,
   insertClientSecret,
   listLiveClientSecrets,
@@ -13,8 +14,13 @@ import {
   type SecretOwner,
   updateClientSecretExpiry,
 } from '../storage/client-secrets.ts';
-import { findOauthApp, lockOauthApp, touchOauthApp } from '../storage/oauth-apps.ts';
-import { findOauthClient, lockOauthClient, touchOauthClient } from '../storage/oauth-clients.ts';
+import { findOauthApp, lockOauthApp, type OauthAppRecord, touchOauthApp } from '../storage/oauth-apps.ts';
+import {
+  findOauthClient,
+  lockOauthClient,
+  type OauthClientRecord,
+  touchOauthClient,
+} from '../storage/oauth-clients.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import { requireGrantable } from './allowed-scopes.ts';
 import type { Actor, Audit } from './audit.ts';
@@ -57,7 +63,7 @@ export interface ClientSecrets {
   ): Promise<{ secret: ClientSecret; text: string }>;
   /**
    * Ends a secret, now or at a given time.
-   * @param options `force`: even when no other would be left then
+   * @param options `force`: even when no other would be left then, for an owner that needs one
    * @throws AppError `not_found`; `failed_precondition` for the last one without `force`
    */
   end(owner: SecretOwnerInput, id: string, options: { at?: Date; force?: boolean }, actor: Actor): Promise<void>;
@@ -67,6 +73,36 @@ export interface ClientSecrets {
 export async function insertFirstSecret(tx: Queryable, owner: SecretOwner) {
   const { text, ...digest } = createSecretText('lks_');
   return { secret: await insertClientSecret(tx, owner, { ...digest, expiresAt: null }), text };
+}
+
+/** All secrets of an app or client that uses none any more end, in the transaction that changes it. */
+export async function endSecrets(
+  tx: Queryable,
+  audit: Pick<Audit, 'record'>,
+  owner: OauthAppRecord | OauthClientRecord,
+  actor: Actor,
+): Promise<void> {
+  const kind = 'teamId' in owner ? 'client' : 'app';
+  for (const secret of await deleteLiveClientSecrets(tx, { kind, id: owner.id })) {
+    await record(tx, audit, 'ended', owner, secret, actor);
+  }
+}
+
+function record(
+  tx: Queryable,
+  audit: Pick<Audit, 'record'>,
+  verb: string,
+  owner: OauthAppRecord | OauthClientRecord,
+  secret: ClientSecretRecord,
+  actor: Actor,
+): Promise<void> {
+  return audit.record(tx, {
+    action: `client_secret.${verb}`,
+    actor,
+    teamId: 'teamId' in owner ? owner.teamId : undefined,
+    target: { kind: 'client_secret', id: secret.id },
+    details: { client_id: owner.clientId, prefix: secret.prefix, expires_at: secret.expiresAt },
+  });
 }
 
 export interface ClientSecretsOptions {
@@ -101,18 +137,12 @@ export function createClientSecrets({ db, audit, authority }: ClientSecretsOptio
   async function log(
     tx: Queryable,
     verb: string,
-    owner: Awaited<ReturnType<typeof lockOwner>>,
+    owner: OauthAppRecord | OauthClientRecord,
     secret: ClientSecretRecord,
     actor: Actor,
   ): Promise<void> {
     await ('teamId' in owner ? touchOauthClient : touchOauthApp)(tx, owner.id);
-    await audit.record(tx, {
-      action: `client_secret.${verb}`,
-      actor,
-      teamId: 'teamId' in owner ? owner.teamId : undefined,
-      target: { kind: 'client_secret', id: secret.id },
-      details: { client_id: owner.clientId, prefix: secret.prefix, expires_at: secret.expiresAt },
-    });
+    await record(tx, audit, verb, owner, secret, actor);
   }
 
   return {
@@ -154,8 +184,10 @@ export function createClientSecrets({ db, audit, authority }: ClientSecretsOptio
       if (!isUuid(id)) throw noSuchSecret();
       await db.transaction(async (tx) => {
         const locked = await lockOwner(tx, owner);
-        const others = (await listLiveClientSecrets(tx, owner)).filter((secret) => secret.id !== id);
-        if (!force && !others.some((secret) => outlives(secret, ends))) {
+        const live = await listLiveClientSecrets(tx, owner);
+        if (!live.some((secret) => secret.id === id)) throw noSuchSecret();
+        const isNeeded = !live.some((secret) => secret.id !== id && outlives(secret, ends));
+        if (isNeeded && !force && usesSecret(locked.tokenEndpointAuthMethod)) {
           throw new AppError('failed_precondition', 'It is the last live secret. Add another first, or force it.');
         }
         const ended =

@@ -13,7 +13,7 @@ export interface CredentialQuery {
   kind?: CredentialKind | undefined;
   teamId?: string | undefined;
   userId?: string | undefined;
-  /** Now: not revoked, disabled or expired. */
+  /** Now: neither it nor its owner is revoked, disabled or expired. */
   isActive?: boolean | undefined;
   /** Last used before then; those never used count from when they were made. */
   unusedSince?: Date | undefined;

@@ -17,6 +17,7 @@ import {
 import type { Database, Queryable } from '../storage/pool.ts';
 import { checkAppScopes, DEFAULT_APP_SCOPES } from './allowed-scopes.ts';
 import type { Actor, Audit } from './audit.ts';
+import { changedFields } from './changed-fields.ts';
 import {
   type ClientAuthenticationInput,
   changedAuthentication,
@@ -24,7 +25,7 @@ import {
   usesSecret,
 } from './client-authentication.ts';
 import { createClientId, kindOfClientId } from './client-id.ts';
-import { insertFirstSecret } from './client-secrets.ts';
+import { endSecrets, insertFirstSecret } from './client-secrets.ts';
 import { creatorOf } from './creator.ts';
 import { given } from './given.ts';
 import { checkName, isUuid } from './names.ts';
@@ -70,7 +71,10 @@ export interface OauthApps {
   find(reference: string): Promise<OauthApp | undefined>;
   /** One page; default order: as they were registered. Filters: name, client_id, enabled, type. */
   list(page: Page): Promise<(OauthApp & { sortKey: string })[]>;
-  /** Changes what is given. This and the following throw AppError `not_found`, `precondition_failed`. */
+  /**
+   * Changes what is given. With a method that uses no secret its secrets end. This and the following throw AppError
+   * `not_found`, `precondition_failed`.
+   */
   update(id: string, changes: OauthAppChanges, actor: Actor, scope?: OauthAppScope): Promise<OauthApp>;
   /** Repeating it is harmless. What was ended stays ended. */
   enable(id: string, actor: Actor, scope?: OauthAppScope): Promise<OauthApp>;
@@ -83,18 +87,17 @@ export interface OauthApps {
 const ID_TOKEN_ALGS = ['RS256', 'ES256', 'EdDSA'];
 
 export function createOauthApps({ db, audit }: { db: Database; audit: Audit }): OauthApps {
+  /** The app as it is, kept from others until the transaction ends. */
+  async function hold(tx: Queryable, id: string, { version }: OauthAppScope): Promise<OauthApp> {
+    const app = isUuid(id) ? await lockOauthApp(tx, id) : undefined;
+    if (app === undefined) throw new AppError('not_found', 'There is no such OAuth2 app.');
+    requireVersion(app, version);
+    return app;
+  }
+
   /** Locks the app, changes it, and records that, all or nothing. */
-  function change<T>(
-    id: string,
-    { version }: OauthAppScope,
-    work: (tx: Queryable, app: OauthApp) => Promise<T>,
-  ): Promise<T> {
-    return db.transaction(async (tx) => {
-      const app = isUuid(id) ? await lockOauthApp(tx, id) : undefined;
-      if (app === undefined) throw new AppError('not_found', 'There is no such OAuth2 app.');
-      requireVersion(app, version);
-      return work(tx, app);
-    });
+  function change<T>(id: string, scope: OauthAppScope, work: (tx: Queryable, app: OauthApp) => Promise<T>): Promise<T> {
+    return db.transaction(async (tx) => work(tx, await hold(tx, id, scope)));
   }
 
   function log(tx: Queryable, verb: string, app: OauthApp, actor: Actor, details: object = {}): Promise<void> {
@@ -125,12 +128,18 @@ export function createOauthApps({ db, audit }: { db: Database; audit: Audit }): 
     },
     list: (page) => listOauthApps(db, page),
     update: (id, changes, actor, scope = {}) =>
-      change(id, scope, async (tx, before) => {
+      db.transaction(async (tx) => {
+        // Before the app, as whoever changes resource servers does it.
+        const otherScopes = await holdRegisteredScopes(tx);
+        const before = await hold(tx, id, scope);
         // Checked as a whole: a new base URL may leave old redirect URIs outside it.
         const whole = { ...before, ...given(changes), ...changedAuthentication(before, changes) };
-        const settings = checkSettings(before.type, whole, await holdRegisteredScopes(tx));
+        const settings = checkSettings(before.type, whole, otherScopes);
+        const changed = changedFields(before, settings);
+        if (changed.length === 0) return before;
         const app = await updateOauthApp(tx, id, settings);
-        await log(tx, 'updated', app!, actor, { changed: Object.keys(given(changes)) });
+        await log(tx, 'updated', app!, actor, { changed });
+        if (!usesSecret(settings.tokenEndpointAuthMethod)) await endSecrets(tx, audit, app!, actor);
         return app!;
       }),
     enable: (id, actor, scope = {}) =>

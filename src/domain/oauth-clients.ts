@@ -19,6 +19,7 @@ import { checkClientScopes, requireGrantable } from './allowed-scopes.ts';
 import type { Actor, Audit } from './audit.ts';
 import type { Authority } from './authority.ts';
 import { grantable } from './authorization.ts';
+import { changedFields } from './changed-fields.ts';
 import {
   type ClientAuthenticationInput,
   changedAuthentication,
@@ -27,7 +28,7 @@ import {
   usesSecret,
 } from './client-authentication.ts';
 import { createClientId, kindOfClientId } from './client-id.ts';
-import { insertFirstSecret } from './client-secrets.ts';
+import { endSecrets, insertFirstSecret } from './client-secrets.ts';
 import { creatorOf } from './creator.ts';
 import { given } from './given.ts';
 import { checkName, checkText, isUuid } from './names.ts';
@@ -69,8 +70,8 @@ export interface OauthClients {
   /** One page; default order: as they were made. Filters: team_id, name, client_id, enabled. */
   list(scope: TeamScope, page: Page): Promise<(OauthClient & { sortKey: string })[]>;
   /**
-   * Changes what is given. This and the following throw AppError `not_found` for a client that is not within the scope,
-   * and `precondition_failed`.
+   * Changes what is given. With a method that uses no secret its secrets end. This and the following throw AppError
+   * `not_found` for a client that is not within the scope, and `precondition_failed`.
    * @throws AppError `permission_denied` when the actor lacks a scope it adds; or any scope of the client, when it changes
    *   how the client proves itself: whoever does that can act as it
    */
@@ -91,19 +92,22 @@ export interface OauthClientsOptions {
 }
 
 export function createOauthClients({ db, audit, authority }: OauthClientsOptions): OauthClients {
+  /** The client as it is, kept from others until the transaction ends. */
+  async function hold(tx: Queryable, id: string, { teamId, version }: OauthClientScope): Promise<OauthClient> {
+    const sound = isUuid(id) && (teamId === undefined || isUuid(teamId));
+    const client = sound ? await lockOauthClient(tx, id, { teamId }) : undefined;
+    if (client === undefined) throw new AppError('not_found', 'There is no such OAuth2 client.');
+    requireVersion(client, version);
+    return client;
+  }
+
   /** Locks the client within the scope, changes it, and records that, all or nothing. */
   function change<T>(
     id: string,
-    { teamId, version }: OauthClientScope,
+    scope: OauthClientScope,
     work: (tx: Queryable, client: OauthClient) => Promise<T>,
   ): Promise<T> {
-    return db.transaction(async (tx) => {
-      const sound = isUuid(id) && (teamId === undefined || isUuid(teamId));
-      const client = sound ? await lockOauthClient(tx, id, { teamId }) : undefined;
-      if (client === undefined) throw new AppError('not_found', 'There is no such OAuth2 client.');
-      requireVersion(client, version);
-      return work(tx, client);
-    });
+    return db.transaction(async (tx) => work(tx, await hold(tx, id, scope)));
   }
 
   function log(tx: Queryable, verb: string, client: OauthClient, actor: Actor, details: object = {}) {
@@ -174,13 +178,19 @@ export function createOauthClients({ db, audit, authority }: OauthClientsOptions
     },
     async update(id, changes, scope, actor) {
       const mayGive = await grantableTo(id, scope, actor);
-      return change(id, scope, async (tx, before) => {
+      return db.transaction(async (tx) => {
+        // Before the client, as whoever changes resource servers does it.
+        const otherScopes = await holdRegisteredScopes(tx);
+        const before = await hold(tx, id, scope);
         const whole = { ...before, ...given(changes), ...changedAuthentication(before, changes) };
-        const settings = checkSettings(whole, await holdRegisteredScopes(tx));
+        const settings = checkSettings(whole, otherScopes);
         const added = settings.allowedScopes.filter((one) => !before.allowedScopes.includes(one));
         requireGrantable(isSameAuthentication(before, settings) ? added : settings.allowedScopes, mayGive);
+        const changed = changedFields(before, settings);
+        if (changed.length === 0) return before;
         const client = await updateOauthClient(tx, id, settings, scope);
-        await log(tx, 'updated', client!, actor, { changed: Object.keys(given(changes)) });
+        await log(tx, 'updated', client!, actor, { changed });
+        if (!usesSecret(settings.tokenEndpointAuthMethod)) await endSecrets(tx, audit, client!, actor);
         return client!;
       });
     },

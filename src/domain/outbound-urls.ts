@@ -65,9 +65,12 @@ export function checkOutboundUrl(field: string, value: unknown): string {
   const url = URI_CHARACTERS.test(value) ? URL.parse(value) : null;
   if (url === null) throw refuse(field, value, 'must be an absolute URL, percent-encoded');
   if (!value.startsWith('https://')) throw refuse(field, value, 'must be https');
-  if (/^https:[/]{2}[^/?#]*@/.test(value)) throw refuse(field, value, 'must not have a user name or password');
+  // As it is written, and as it is read: a parser skips any number of slashes before it.
+  const hasUser = url.username !== '' || url.password !== '' || /^https:[/]+[^/?#]*@/.test(value);
+  if (hasUser) throw refuse(field, value, 'must not have a user name or password');
   if (value.includes('#')) throw refuse(field, value, 'must not have a fragment');
   const host = hostOf(url);
+  if (host.endsWith('.')) throw refuse(field, value, 'must have a host that ends in one dot at most');
   const isOwn = host === 'localhost' || host.endsWith('.localhost') || (isIP(host) !== 0 && !isPublicAddress(host));
   if (isOwn) throw refuse(field, value, 'must be on the public internet, not on this machine or a private network');
   return value;

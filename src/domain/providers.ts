@@ -7,7 +7,10 @@ import { isMissingReference } from '../storage/errors.ts';
 import type { Page } from '../storage/listing.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import * as storage from '../storage/providers.ts';
+import { lockPolicies } from '../storage/teams.ts';
 import type { Actor, Audit } from './audit.ts';
+import { changedFields } from './changed-fields.ts';
+import { given } from './given.ts';
 import { checkName, checkText, isUuid } from './names.ts';
 import { requireVersion } from './versions.ts';
 
@@ -36,7 +39,7 @@ export interface Providers {
     actor: Actor,
   ): Promise<Provider>;
   /**
-   * Changes what is given.
+   * Changes what is given. What is so already makes no new version and leaves no trace.
    * @throws AppError `not_found` for one the team may not change, `precondition_failed`, `invalid_argument`
    */
   updateCustom(id: string, changes: storage.ProviderChanges, scope: ProviderScope, actor: Actor): Promise<Provider>;
@@ -45,13 +48,13 @@ export interface Providers {
 }
 
 export function createProviders({ db, audit }: { db: Database; audit: Audit }): Providers {
-  function log(tx: Queryable, verb: string, provider: Provider, actor: Actor): Promise<void> {
+  function log(tx: Queryable, verb: string, provider: Provider, actor: Actor, details = {}): Promise<void> {
     return audit.record(tx, {
       action: `provider.${verb}`,
       actor,
       teamId: provider.teamId,
       target: { kind: 'provider', id: provider.id },
-      details: { name: provider.name },
+      details: { name: provider.name, ...details },
     });
   }
 
@@ -83,19 +86,22 @@ export function createProviders({ db, audit }: { db: Database; audit: Audit }): 
       });
     },
     async updateCustom(id, { name, customTemplate }, scope, actor) {
-      const changes = {
+      const changes = given({
         name: name === undefined ? undefined : checkName('name', name),
         customTemplate: customTemplate === undefined ? undefined : checkText('custom_template', customTemplate),
-      };
+      });
       return db.transaction(async (tx) => {
-        await hold(tx, id, scope);
+        const before = await hold(tx, id, scope);
+        const changed = changedFields<storage.ProviderChanges>(before, changes);
+        if (changed.length === 0) return before;
         const provider = await storage.updateProvider(tx, id, changes);
-        await log(tx, 'updated', provider, actor);
+        await log(tx, 'updated', provider, actor, { changed });
         return provider;
       });
     },
     deleteCustom: (id, scope, actor) =>
       db.transaction(async (tx) => {
+        await lockPolicies(tx);
         const provider = await hold(tx, id, scope);
         await storage.deleteProvider(tx, id);
         await log(tx, 'deleted', provider, actor);

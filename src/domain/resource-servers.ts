@@ -24,6 +24,7 @@ import {
 } from '../storage/resource-servers.ts';
 import type { Actor, Audit } from './audit.ts';
 import { createCache } from './cache.ts';
+import { changedFields } from './changed-fields.ts';
 import { creatorOf } from './creator.ts';
 import { given } from './given.ts';
 import { isUuid } from './names.ts';
@@ -149,12 +150,14 @@ export function createResourceServers({ db, audit, notifications }: ResourceServ
     update: (id, changes, scope, actor) =>
       change(id, scope, async (tx, before) => {
         const settings = checkSettings({ ...before, ...given(changes) });
+        const changed = changedFields(before, settings);
+        if (changed.length === 0) return before;
         await requireUnused(tx, settings, id);
         const kept = new Set(settings.scopes.map(({ name }) => name));
         const server = await updateResourceServer(tx, id, settings);
         const ended = wordsOf(before).filter((word) => !kept.has(word));
         await drop(tx, ended, actor);
-        await log(tx, 'updated', server!, actor, { changed: Object.keys(given(changes)), ended_scopes: ended });
+        await log(tx, 'updated', server!, actor, { changed, ended_scopes: ended });
         return server!;
       }),
     delete: (id, scope, actor) =>

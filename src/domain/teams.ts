@@ -68,9 +68,11 @@ export function createTeams({ db, audit }: { db: Database; audit: Audit }): Team
 
   async function add(tx: Queryable, input: TeamInput, actor: Actor): Promise<Team> {
     const checked = checkNewTeam(input);
-    const providers = await lockNamedProviders(tx, input.providers ?? [], {});
+    const named = input.providers ?? [];
+    if (named.length > 0) await storage.lockPolicies(tx);
+    const providers = await lockNamedProviders(tx, named, {});
     const id = await storage.insertTeam(tx, checked);
-    await storage.replaceTeamProviders(tx, id, providers);
+    if (providers.length > 0) await storage.replaceTeamProviders(tx, id, providers);
     const team = (await storage.findTeam(tx, id))!;
     await record(tx, 'team.created', team, actor);
     return team;
@@ -103,6 +105,7 @@ export function createTeams({ db, audit }: { db: Database; audit: Audit }): Team
     async update(id, input, actor, scope = {}) {
       const changes = checkChanges(input);
       return db.transaction(async (tx) => {
+        if (input.providers !== undefined) await storage.lockPolicies(tx);
         const before = await hold(tx, id, scope);
         const providers = input.providers && (await lockNamedProviders(tx, input.providers, scope));
         const changed = changesOf(before, { ...changes, ...(providers && { providers }) });
@@ -118,6 +121,9 @@ export function createTeams({ db, audit }: { db: Database; audit: Audit }): Team
     },
     delete: (id, actor, scope = {}) =>
       db.transaction(async (tx) => {
+        await storage.lockPolicies(tx);
+        // The members' rights end in it too; whoever changes those holds this one.
+        await storage.lockRootTeam(tx);
         const team = await hold(tx, id, scope);
         if (team.isRoot) throw new AppError('failed_precondition', 'The root team cannot be deleted.');
         await storage.deleteTeam(tx, id);

@@ -41,7 +41,7 @@ export function createUserOptions({ db, memberships }: { db: Queryable; membersh
     const permissions = await findRolePermissions(db);
     const admins = await countRootHolders(db, ROLE_IDS.Admin);
     return users.map((user) => {
-      const isLast = admins === 1 && isRootAdmin(user);
+      const isLast = isRootAdmin(user) && (admins.live === 1 || (admins.lasting === 1 && user.expiresAt === null));
       const opens = changesAll && mayGiveAllOf(user, permissions, mayGive);
       return {
         canChangePassword: opens,

@@ -23,12 +23,18 @@ export interface UserInput extends Omit<UserFields, 'enabled' | 'authProviderId'
   teamRoles?: TeamRoles[];
 }
 
+/** The roles by id. Names that come along must be theirs: whoever changed one and not the other may mean either. */
+export interface NamedTeamRoles extends TeamRoles {
+  teamName?: string | undefined;
+  roleName?: string | undefined;
+}
+
 /** What is left out stays. */
 export interface UserUpdate extends UserFields {
   /** Ends sessions, consents and their tokens: whoever had the old one is out. */
   password?: string | undefined;
   /** These and no others; within a team: in that team. Nobody is a member of a team without a role in it. */
-  teamRoles?: TeamRoles[] | undefined;
+  teamRoles?: NamedTeamRoles[] | undefined;
 }
 
 /** Whom a caller reaches: with `teamId` the members of that team, and of them nothing but their roles in it. */
@@ -177,6 +183,8 @@ export function createUsers({ db, audit, passwords, memberships }: UsersOptions)
       const limits = { teamId: scope.teamId, mayGive };
       const changesRoles =
         teamRoles !== undefined && (await memberships.replace(tx, { userId: id, teamRoles }, limits, actor));
+      const held = changesRoles ? (await storage.findUser(tx, id, scope))?.teamRoles : before.teamRoles;
+      requireNames(teamRoles ?? [], held ?? []);
       if (!changesRoles && passwordHash === undefined && Object.keys(news).length === 0) return before;
       await storage.updateUser(tx, id, { ...news, passwordHash });
       if (passwordHash !== undefined || isShutOut(news)) await storage.endUserSessions(tx, id);
@@ -228,6 +236,19 @@ export function createUsers({ db, audit, passwords, memberships }: UsersOptions)
 function isRevived({ expiresAt: until }: User, { enabled, expiresAt }: UserFields): boolean {
   const putOff = expiresAt !== undefined && until !== null && (expiresAt === null || expiresAt > until);
   return enabled === true || putOff;
+}
+
+/** @param held the roles as they are now, those of the entries among them */
+function requireNames(entries: readonly NamedTeamRoles[], held: User['teamRoles']): void {
+  for (const [index, { teamId, roles, teamName, roleName }] of entries.entries()) {
+    const one = held.find((role) => role.teamId === teamId && roles.includes(role.roleId));
+    if ((teamName ?? one?.teamName) !== one?.teamName) {
+      throw invalidField(`team_roles.${index}.team_name`, 'is not the name of the team with this id');
+    }
+    if ((roleName ?? one?.roleName) !== one?.roleName) {
+      throw invalidField(`team_roles.${index}.role_name`, 'is not the name of the role with this id');
+    }
+  }
 }
 
 function isShutOut({ enabled, expiresAt }: UserFields): boolean {

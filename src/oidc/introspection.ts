@@ -4,9 +4,8 @@
  */
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { ApiKeys } from '../domain/api-keys.ts';
-import type { Authority } from '../domain/authority.ts';
-import { ROOT_TEAM_ID, scopesWithin } from '../domain/permissions.ts';
-import type { Registrations } from '../domain/registrations.ts';
+import { ROOT_TEAM_ID } from '../domain/permissions.ts';
+import { rightsBehind, type TokenRightsOptions } from '../domain/token-rights.ts';
 import { findGrant } from '../storage/grants.ts';
 import type { Queryable } from '../storage/pool.ts';
 import { type AccessTokenClaims, isJwt, type VerifyAccessToken } from './access-tokens.ts';
@@ -16,12 +15,10 @@ import { engineError } from './errors.ts';
 import type { Step } from './internals.ts';
 import type { Targets } from './resource-servers.ts';
 
-export interface IntrospectionOptions {
+export interface IntrospectionOptions extends TokenRightsOptions {
   db: Queryable;
   issuer: string;
   apiKeys: Pick<ApiKeys, 'verify'>;
-  authority: Pick<Authority, 'permissionsIn'>;
-  registrations: Registrations;
   verifyAccessToken: VerifyAccessToken;
   targets: Pick<Targets, 'find'>;
 }
@@ -91,18 +88,14 @@ async function introspectJwt(options: IntrospectionOptions, caller: Client, toke
 async function liveScopes(options: IntrospectionOptions, claims: AccessTokenClaims): Promise<string[] | undefined> {
   const target = await options.targets.find(claims.aud);
   if (target === undefined) return undefined;
-  const scopes = (claims.scope?.split(' ') ?? []).filter(target.hasScope);
-  const registration = await options.registrations.findForProtocol(claims.client_id);
-  if (registration === undefined || !registration.record.enabled) return undefined;
-  if (claims.grant_id === undefined) {
-    return registration.kind === 'client'
-      ? scopes.filter((scope) => registration.record.allowedScopes.includes(scope))
-      : undefined;
-  }
-  const grant = await findGrant(options.db, claims.grant_id);
-  if (grant === undefined) return undefined;
-  const permissions = await options.authority.permissionsIn(grant.userId, grant.teamId);
-  return permissions && scopesWithin(scopes, permissions);
+  const { sub, client_id, team_id, grant_id } = claims;
+  const rights = await rightsBehind(options, { subject: sub, clientId: client_id, teamId: String(team_id) });
+  if (rights === undefined) return undefined;
+  // Whoever acts for itself needs no consent; whoever acts for a user has one.
+  const grant = grant_id === undefined ? undefined : await findGrant(options.db, grant_id);
+  const isGranted = sub === client_id || (grant?.userId === sub && grant.teamId === team_id);
+  if (!isGranted) return undefined;
+  return (claims.scope?.split(' ') ?? []).filter((scope) => target.hasScope(scope) && rights.has(scope));
 }
 
 async function introspectApiKey(options: IntrospectionOptions, caller: Client, text: string): Promise<object> {

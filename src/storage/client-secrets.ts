@@ -94,6 +94,15 @@ export async function deleteClientSecret(
   return rows[0];
 }
 
+/** Ends all that still open something; what they were. */
+export async function deleteLiveClientSecrets(db: Queryable, owner: SecretOwner): Promise<ClientSecretRecord[]> {
+  const { rows } = await db.query<ClientSecretRecord>(
+    `DELETE FROM client_secrets WHERE ${OWNER[owner.kind]} = $1 AND ${LIVE} RETURNING ${COLUMNS}`,
+    [owner.id],
+  );
+  return rows;
+}
+
 /** Clears away what has ended. */
 export async function deleteEndedClientSecrets(db: Queryable, owner: SecretOwner): Promise<void> {
   await db.query(`DELETE FROM client_secrets WHERE ${OWNER[owner.kind]} = $1 AND expires_at <= now()`, [owner.id]);

@@ -56,7 +56,6 @@ interface Source {
   columns: string;
   where: string;
   lastUsedAt: string;
-  neverUsed: string;
   isActive: string;
   /** What is not active, in parts that each have an index; no row is in two. */
   inactive: string[];
@@ -64,29 +63,40 @@ interface Source {
   expires: boolean;
 }
 
-const KEY: Omit<Source, 'columns' | 'where' | 'hasOwner'> = {
+// Subqueries, and not joins: they are asked for the rows of a page, and leave the order of the index as it is.
+const OWNER_LIVES = `(SELECT enabled AND (users.expires_at IS NULL OR users.expires_at > now())
+  FROM users WHERE users.id = user_id)`;
+const OWNER_ENDED = `user_id IN (SELECT id FROM users WHERE NOT enabled
+  UNION ALL SELECT id FROM users WHERE enabled AND expires_at <= now())`;
+const APP_ENABLED = '(SELECT enabled FROM oauth_apps WHERE oauth_apps.client_id = grants.client_id)';
+
+const KEY = {
   from: 'api_keys',
   // A key that was never used has the time it was made there.
   lastUsedAt: 'last_access_at',
-  neverUsed: 'last_access_at = created_at',
   isActive: 'status = 1 AND (expires_at IS NULL OR expires_at > now())',
   inactive: ['status = 2', 'status = 1 AND expires_at <= now()'],
   expires: true,
 };
 const KEY_COLUMNS = `name, user_id, team_id, created_by, NULL, scopes, created_at,
-  CASE WHEN last_access_at > created_at THEN last_access_at END, expires_at, prefix, ${KEY.isActive}`;
-const APP_ENABLED = '(SELECT enabled FROM oauth_apps WHERE oauth_apps.client_id = grants.client_id)';
+  CASE WHEN last_access_at > created_at THEN last_access_at END, expires_at, prefix`;
 
 const SOURCES: Record<CredentialKind, Source> = {
-  personal_key: { ...KEY, columns: KEY_COLUMNS, where: `kind = 'personal'`, hasOwner: true },
-  team_key: { ...KEY, columns: KEY_COLUMNS, where: `kind = 'team'`, hasOwner: false },
+  personal_key: {
+    ...KEY,
+    columns: `${KEY_COLUMNS}, ${KEY.isActive} AND ${OWNER_LIVES}`,
+    where: `kind = 'personal'`,
+    isActive: `${KEY.isActive} AND ${OWNER_LIVES}`,
+    inactive: [...KEY.inactive, `${KEY.isActive} AND ${OWNER_ENDED}`],
+    hasOwner: true,
+  },
+  team_key: { ...KEY, columns: `${KEY_COLUMNS}, ${KEY.isActive}`, where: `kind = 'team'`, hasOwner: false },
   oauth2_client: {
     from: 'oauth_clients',
     columns: `name, NULL::uuid, team_id, created_by, client_id, allowed_scopes, created_at, last_used_at,
       NULL::timestamptz, NULL, enabled`,
     where: 'true',
-    lastUsedAt: 'coalesce(last_used_at, created_at)',
-    neverUsed: 'last_used_at IS NULL',
+    lastUsedAt: 'last_used_at',
     isActive: 'enabled',
     inactive: ['NOT enabled'],
     hasOwner: false,
@@ -96,16 +106,21 @@ const SOURCES: Record<CredentialKind, Source> = {
   oauth2_app: {
     from: 'grants',
     columns: `NULL, user_id, team_id, NULL::uuid, client_id, ${GRANTED_SCOPES}, created_at, last_used_at, expires_at,
-      NULL, ${APP_ENABLED}`,
+      NULL, ${APP_ENABLED} AND ${OWNER_LIVES}`,
     where: 'expires_at > now()',
-    lastUsedAt: 'coalesce(last_used_at, created_at)',
-    neverUsed: 'last_used_at IS NULL',
-    isActive: APP_ENABLED,
-    inactive: ['client_id IN (SELECT client_id FROM oauth_apps WHERE NOT enabled)'],
+    lastUsedAt: 'last_used_at',
+    isActive: `${APP_ENABLED} AND ${OWNER_LIVES}`,
+    inactive: [
+      'client_id IN (SELECT client_id FROM oauth_apps WHERE NOT enabled)',
+      `${APP_ENABLED} AND ${OWNER_ENDED}`,
+    ],
     hasOwner: true,
     expires: true,
   },
 };
+
+const NEVER_USED = 'last_used_hour IS NULL';
+const WAS_USED = 'last_used_hour IS NOT NULL';
 
 const FIELDS: Listing['fields'] = {
   created_at: { sql: 'created_at', type: 'timestamptz' },
@@ -147,14 +162,17 @@ function partsOf(kind: CredentialKind, query: CredentialQuery, page: Page, param
   const bind = (value: unknown) => `$${parameters.push(value)}::timestamptz`;
   const where = [source.where];
   if (isActive.includes(true)) where.push(source.isActive);
-  if (neverUsed !== undefined) where.push(neverUsed ? source.neverUsed : `NOT (${source.neverUsed})`);
+  if (neverUsed !== undefined) where.push(neverUsed ? NEVER_USED : WAS_USED);
   if (expiresBefore !== undefined) where.push(`expires_at < ${bind(expiresBefore)}`);
+  let uses = ['true'];
   if (unusedSince !== undefined) {
     const since = bind(unusedSince);
-    // The second says no more than the first, but ends the way through the index.
-    where.push(`${source.lastUsedAt} < ${since}`, `created_at < ${since}`);
+    where.push(`created_at < ${since}`);
+    // The first says no more than the second, but has the index.
+    uses = [NEVER_USED, `last_used_hour < ${since} AND ${source.lastUsedAt} < ${since}`];
   }
-  const alternatives = isActive.includes(false) ? source.inactive : ['true'];
+  const states = isActive.includes(false) ? source.inactive : ['true'];
+  const alternatives = states.flatMap((state) => uses.map((use) => `${state} AND ${use}`));
   return alternatives.map((alternative) => {
     const listing: Listing = {
       columns: `id, '${kind}', ${source.columns}`,

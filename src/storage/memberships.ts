@@ -71,15 +71,22 @@ export async function deleteMembership(db: Queryable, userId: string, teamId: st
   return count > 0;
 }
 
-/** How many enabled, unexpired users hold a role in the root team. */
-export async function countRootHolders(db: Queryable, roleId: string): Promise<number> {
-  const { rows } = await db.query<{ holders: number }>(
-    `SELECT count(*)::int AS holders
+/** How many hold a role in the root team. */
+export interface RootHolders {
+  /** Those who are enabled and unexpired. */
+  live: number;
+  /** Those of them who never expire. */
+  lasting: number;
+}
+
+export async function countRootHolders(db: Queryable, roleId: string): Promise<RootHolders> {
+  const { rows } = await db.query<RootHolders>(
+    `SELECT count(*)::int AS live, (count(*) FILTER (WHERE u.expires_at IS NULL))::int AS lasting
      FROM membership_roles mr
      JOIN teams t ON t.id = mr.team_id AND t.is_root
      JOIN users u ON u.id = mr.user_id
      WHERE mr.role_id = $1 AND u.enabled AND (u.expires_at IS NULL OR u.expires_at > now())`,
     [roleId],
   );
-  return rows[0]!.holders;
+  return rows[0]!;
 }

@@ -1,5 +1,5 @@
 /** The registry of data providers, and which of them a team sees. */
-import { type Listing, listRows, type Page, VERSION } from './listing.ts';
+import { type Listing, listRows, listStatement, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
 export interface ProviderRecord {
@@ -37,14 +37,16 @@ const LISTING: Listing = {
   order: { field: 'created_at', descending: false },
 };
 
-// None of these depends on the row, so each is asked once a statement. Every provider is of type 1 (CUSTOM).
+// Neither depends on the row, so each is asked once a statement. Every provider is of type 1 (CUSTOM).
 const SEES_TYPE = `EXISTS (SELECT 1 FROM teams WHERE teams.id = $1
   AND (provider_types = '{}' OR 1 = ANY (provider_types)))`;
 const IS_UNBOUND = 'EXISTS (SELECT 1 FROM teams WHERE teams.id = $1 AND policy_type = 1)';
-const NAMED = 'SELECT provider_id FROM team_providers WHERE team_providers.team_id = $1';
 
 // A team always sees what it made itself: it could not be bound to what is not known yet.
-const IN_VIEW = `(team_id = $1 OR (${SEES_TYPE} AND (${IS_UNBOUND} OR id IN (${NAMED}))))`;
+const OWN = 'team_id = $1';
+const UNBOUND_VIEW = `(${OWN} OR (${SEES_TYPE} AND ${IS_UNBOUND}))`;
+const NAMED = `team_id <> $1 AND ${SEES_TYPE}
+  AND id IN (SELECT provider_id FROM team_providers WHERE team_providers.team_id = $1)`;
 
 // $1 and $2 in every statement about one provider. A null narrows nothing.
 const IN_SCOPE = 'id = $1 AND ($2::uuid IS NULL OR team_id = $2)';
@@ -52,17 +54,26 @@ const IN_SCOPE = 'id = $1 AND ($2::uuid IS NULL OR team_id = $2)';
 type Listed = ProviderRecord & { sortKey: string };
 
 /** What the team sees under its policy. Fields: created_at, name, team_id. */
-export function listProviders(db: Queryable, { teamId }: ProviderScope, page: Page): Promise<Listed[]> {
-  return list(db, teamId, IN_VIEW, page);
+export async function listProviders(db: Queryable, { teamId }: ProviderScope, page: Page): Promise<Listed[]> {
+  if (teamId === undefined) return listRows(db, LISTING, page);
+  const { rows } = await db.query<{ unbound: boolean }>(`SELECT ${IS_UNBOUND} AS unbound`, [teamId]);
+  return rows[0]!.unbound
+    ? listRows(db, { ...LISTING, where: UNBOUND_VIEW }, page, [teamId])
+    : listBound(db, teamId, page);
+}
+
+/** Its own and those named are each read by an index, one page at most, and the two made one. */
+async function listBound(db: Queryable, teamId: string, page: Page): Promise<Listed[]> {
+  const parameters: unknown[] = [teamId];
+  const parts = [OWN, NAMED].map(
+    (where) => `(${listStatement({ ...LISTING, columns: '*', where }, page, parameters)})`,
+  );
+  return listRows(db, { ...LISTING, from: `(${parts.join(' UNION ALL ')}) AS providers` }, page, parameters);
 }
 
 /** What the team may change. Fields as above. */
 export function listOwnProviders(db: Queryable, { teamId }: ProviderScope, page: Page): Promise<Listed[]> {
-  return list(db, teamId, 'team_id = $1', page);
-}
-
-function list(db: Queryable, teamId: string | undefined, where: string, page: Page): Promise<Listed[]> {
-  return teamId === undefined ? listRows(db, LISTING, page) : listRows(db, { ...LISTING, where }, page, [teamId]);
+  return teamId === undefined ? listRows(db, LISTING, page) : listRows(db, { ...LISTING, where: OWN }, page, [teamId]);
 }
 
 export async function findProvider(

@@ -115,6 +115,15 @@ export async function updateTeam(db: Queryable, id: string, changes: TeamChanges
   );
 }
 
+/**
+ * Makes others who would change what policies name wait until this transaction ends. Whoever may do that holds it from
+ * the start, with no other lock before it: the end of a provider changes teams and the end of a team ends providers, so
+ * that two of them would each wait for the other.
+ */
+export async function lockPolicies(tx: Queryable): Promise<void> {
+  await tx.query('LOCK TABLE team_providers IN SHARE ROW EXCLUSIVE MODE');
+}
+
 /** Makes the team's policy name exactly these providers. */
 export async function replaceTeamProviders(tx: Queryable, teamId: string, providerIds: string[]): Promise<void> {
   await tx.query('DELETE FROM team_providers WHERE team_id = $1 AND provider_id <> ALL ($2::uuid[])', [

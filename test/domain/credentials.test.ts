@@ -8,6 +8,8 @@ import {
   createCredentials,
 } from '../../src/domain/credentials.ts';
 import { ROLE_IDS } from '../../src/domain/permissions.ts';
+import { updateLastUsed } from '../../src/storage/last-used.ts';
+import type { Queryable } from '../../src/storage/pool.ts';
 import { type Credentials as All, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
 
@@ -143,6 +145,36 @@ describe('narrowed', () => {
   });
 });
 
+test('what an owner who is disabled or has expired could do is not active', async () => {
+  const ends = [
+    ['enabled = false', 'enabled = true'],
+    [`expires_at = now() - interval '1 minute'`, 'expires_at = NULL'],
+  ];
+  const owned = { userId: user.id, teamId: other };
+  const before = await inventory.list(owned, { limit: 100 });
+  expect(before.map(({ id, isActive }) => [id, isActive])).toEqual([[made.whole, true]]);
+  const elsewhere = await consent({ teamId: other });
+  for (const [ended, back] of ends) {
+    await all.db.query(`UPDATE users SET ${ended} WHERE id = $1`, [user.id]);
+    for (const isActive of [undefined, false]) {
+      const found = await inventory.list({ ...owned, isActive }, { limit: 100 });
+      expect(found.map((one) => [one.id, one.isActive])).toEqual([
+        [made.whole, false],
+        [elsewhere, false],
+      ]);
+    }
+    expect(await inventory.list({ ...owned, isActive: true }, { limit: 100 })).toEqual([]);
+    await all.db.query(`UPDATE oauth_apps SET enabled = false WHERE client_id = $1`, [made.appId]);
+    await all.db.query(`UPDATE api_keys SET expires_at = now() - interval '1 minute' WHERE id = $1`, [made.whole]);
+    expect(await inventory.list({ ...owned, isActive: false }, { limit: 100 })).toHaveLength(2);
+    await all.db.query(`UPDATE oauth_apps SET enabled = true WHERE client_id = $1`, [made.appId]);
+    await all.db.query(`UPDATE api_keys SET expires_at = NULL WHERE id = $1`, [made.whole]);
+    await all.db.query(`UPDATE users SET ${back} WHERE id = $1`, [user.id]);
+  }
+  expect(await inventory.list({ ...owned, isActive: true }, { limit: 100 })).toHaveLength(2);
+  await all.db.query('DELETE FROM grants WHERE id = $1', [elsewhere]);
+});
+
 test('pages follow each other across the kinds, in both directions, also where times are equal', async () => {
   for (let count = 0; count < 4; count += 1) {
     const at = { teamId: other, name: `${count}` };
@@ -197,4 +229,74 @@ test('consents to one app in one team are one connected app, and end together', 
     [team, made.appId, 2],
     [other, made.appId, 4],
   ]);
+});
+
+describe('among many', () => {
+  const used = new Date(Date.now() - 3_600_000);
+
+  beforeAll(async () => {
+    // Made long ago and used today, all but one of each; those are the newest, and the last that a walk would find.
+    const crowd = (await all.makeTeam()).id;
+    const at = `now() - interval '1 day' - i * interval '1 minute', $2 FROM generate_series(1, 10000) AS i`;
+    await all.db.query(
+      `INSERT INTO api_keys (kind, digest, prefix, last_four, name, team_id, created_at, last_access_at)
+       SELECT 'team', sha256(('many' || i)::bytea), 'lkt_', 'abcd', 'many', $1, ${at}`,
+      [crowd, used],
+    );
+    await all.db.query(
+      `INSERT INTO oauth_clients (client_id, name, team_id, allowed_scopes, token_endpoint_auth_method, created_at,
+         last_used_at) SELECT 'svc_' || i, 'many', $1, '{}', 'none', ${at}`,
+      [crowd, used],
+    );
+    await all.db.query(`INSERT INTO memberships (user_id, team_id) VALUES ($1, $2)`, [user.id, crowd]);
+    await all.db.query(
+      `INSERT INTO grants (id, user_id, team_id, client_id, payload, expires_at, created_at, last_used_at)
+       SELECT gen_random_uuid(), $3, $1, $4, '{}', now() + interval '1 day', ${at}`,
+      [crowd, used, user.id, made.appId],
+    );
+    await all.db.query('ANALYZE');
+  });
+
+  test.each([
+    ['those never used', { neverUsed: true }],
+    ['those not used lately', { unusedSince: new Date(used.getTime() - 3_600_000) }],
+  ] as [string, CredentialQuery][])('%s are found without a look at the others', async (_, query) => {
+    for (const descending of [true, false]) {
+      const order = { field: 'created_at', descending };
+      const pages: number[] = [];
+      const spy: Queryable = {
+        query: async (text, values) => {
+          const { rows } = await all.db.query<{ 'QUERY PLAN': { Plan: Record<string, number> }[] }>(
+            `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`,
+            values,
+          );
+          const plan = rows[0]!['QUERY PLAN'][0]!.Plan;
+          pages.push(plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!);
+          return all.db.query(text, values);
+        },
+      };
+      await createCredentials({ db: spy }).list(query, { limit: 50, order });
+      expect([descending, pages.every((count) => count < 500)]).toEqual([descending, true]);
+    }
+  });
+
+  test('a later use in the same hour changes no index', async () => {
+    const key = (await all.apiKeys.createTeam({ teamId: team, name: 'used' }, TESTER)).key.id;
+    const count = async (tx: Queryable) => {
+      const { rows } = await tx.query<{ hot: number }>(
+        `SELECT pg_stat_get_xact_tuples_hot_updated('api_keys'::regclass)::int AS hot`,
+      );
+      return rows[0]!.hot;
+    };
+    const use = (time: string) =>
+      all.db.transaction(async (tx) => {
+        const before = await count(tx);
+        await updateLastUsed(tx, 'api_keys', new Map([[key, new Date(time)]]));
+        return (await count(tx)) - before;
+      });
+    const times = ['2999-01-01T00:01:00Z', '2999-01-01T00:02:00Z', '2999-01-01T00:59:00Z', '2999-01-01T01:00:00Z'];
+    const hot: number[] = [];
+    for (const time of times) hot.push(await use(time));
+    expect(hot).toEqual([0, 1, 1, 0]);
+  });
 });

@@ -232,6 +232,31 @@ describe('changing an app', () => {
     await expect(all.apps.update(randomUUID(), { name: 'x' }, TESTER)).rejects.toMatchObject({ kind: 'not_found' });
   });
 
+  test('what really changed is recorded by its name on the wire, and a change of nothing is none', async () => {
+    const { app } = await create({ jwks: { keys: [publicJwk()] } });
+    const { id, createdAt, ...same } = app;
+    for (const changes of [{}, { jwks: app.jwks }, { logoUrl: null }, same]) {
+      expect(await all.apps.update(id, changes, TESTER)).toEqual(app);
+    }
+    await all.apps.update(id, { ...same, baseUrl: `${app.baseUrl}/`, idTokenSignedResponseAlg: 'ES256' }, TESTER);
+    const events = (await all.events('oauth_app.updated')).filter((one) => one.target_id === id);
+    expect(events).toMatchObject([{ details: { changed: ['base_url', 'id_token_signed_response_alg'] } }]);
+  });
+
+  test('waits for whoever changes resource servers before it takes the app', async () => {
+    const { app } = await create();
+    await all.db.query(`INSERT INTO resource_servers (name, identifier, scopes, access_token_ttl_seconds, signing_alg)
+      VALUES ('R', 'urn:example:r', '[]', 600, 'ES256')`);
+    let changing: Promise<unknown> | undefined;
+    await all.db.transaction(async (tx) => {
+      await tx.query('SELECT 1 FROM resource_servers FOR UPDATE');
+      changing = all.apps.update(app.id, { name: 'x' }, TESTER);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await tx.query('SELECT 1 FROM oauth_apps WHERE id = $1 FOR UPDATE NOWAIT', [app.id]);
+    });
+    await changing;
+  });
+
   test('can turn to keys and back to a secret', async () => {
     const { app } = await create();
     const jwks = { keys: [publicJwk()] };
@@ -239,6 +264,8 @@ describe('changing an app', () => {
     expect(await change({ tokenEndpointAuthMethod: 'private_key_jwt', jwks })).toMatchObject({ jwks });
     expect(await change({ name: 'again' })).toMatchObject({ jwks });
     expect(await change({ tokenEndpointAuthMethod: 'client_secret_post' })).toMatchObject({ jwks: null });
+    // The secret it had has ended with the first change.
+    expect(await all.secrets.list({ kind: 'app', id: app.id })).toEqual([]);
   });
 
   test("disabling ends what users granted, and nobody else's; enabling does not bring it back", async () => {

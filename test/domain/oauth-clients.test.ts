@@ -116,6 +116,33 @@ describe('changing a client', () => {
     }
   });
 
+  test('what really changed is recorded by its name on the wire, and a change of nothing is none', async () => {
+    const { client } = await create();
+    const { id, teamId: _, ...same } = client;
+    for (const changes of [{}, { name: client.name }, same]) {
+      expect(await all.clients.update(id, changes, {}, TESTER)).toEqual(client);
+    }
+    const changes = { ...same, allowedScopes: ['teams:read'], tokenEndpointAuthMethod: 'client_secret_post' };
+    await all.clients.update(id, changes, {}, TESTER);
+    const events = (await all.events('oauth_client.updated')).filter((one) => one.target_id === id);
+    expect(events).toMatchObject([{ details: { changed: ['allowed_scopes', 'token_endpoint_auth_method'] } }]);
+    expect(await secretsOf(id)).toHaveLength(1);
+  });
+
+  test('waits for whoever changes resource servers before it takes the client', async () => {
+    const { client } = await create();
+    await all.db.query(`INSERT INTO resource_servers (name, identifier, scopes, access_token_ttl_seconds, signing_alg)
+      VALUES ('R', 'urn:example:r', '[]', 600, 'ES256')`);
+    let changing: Promise<unknown> | undefined;
+    await all.db.transaction(async (tx) => {
+      await tx.query('SELECT 1 FROM resource_servers FOR UPDATE');
+      changing = all.clients.update(client.id, { name: 'x' }, {}, TESTER);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await tx.query('SELECT 1 FROM oauth_clients WHERE id = $1 FOR UPDATE NOWAIT', [client.id]);
+    });
+    await changing;
+  });
+
   test('disabling and enabling are seen by the protocol, recorded once, and harmless to repeat', async () => {
     const { client } = await create();
     const enabled = async () => (await all.registrations.findForProtocol(client.clientId))?.record.enabled;

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Provider } from '../../src/domain/providers.ts';
+import type { Queryable } from '../../src/storage/pool.ts';
+import { listProviders } from '../../src/storage/providers.ts';
 import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
 
@@ -65,6 +67,49 @@ describe('what a team sees', () => {
     expect(await seenBy(team)).toEqual(['own']);
     await bind(foreign.id);
     expect(await seenBy(team)).toEqual(['own']);
+  });
+
+  test('in the same order and by the same filters whether it is bound or not', async () => {
+    const make = (name: string, teamId: string) => all.providers.createCustom({ name, teamId }, TESTER);
+    const named = [await make('d', other), await make('b', other), own];
+    for (const name of ['a', 'c', 'e']) await make(name, team);
+    const read = async (order?: { field: string; descending: boolean }) => {
+      const rows: Listed[] = [];
+      for (let after: Listed | undefined; rows.length < 20; after = rows.at(-1)) {
+        const next = await all.providers.list({ teamId: team }, { limit: 2, after, order });
+        if (next.length === 0) break;
+        rows.push(...next);
+      }
+      return rows.map(({ name }) => name).filter((name) => name !== 'foreign');
+    };
+    const orders = [undefined, { field: 'name', descending: true }, { field: 'created_at', descending: true }];
+    const unbound = [];
+    for (const order of orders) unbound.push(await read(order));
+    expect(unbound[1]).toEqual(['own', 'e', 'd', 'c', 'b', 'a']);
+    await bind(...named.map(({ id }) => id));
+    for (const [index, order] of orders.entries()) expect(await read(order)).toEqual(unbound[index]);
+    const conditions = [{ field: 'team_id', operator: 'eq', value: other } as const];
+    expect(names(await all.providers.list({ teamId: team }, { limit: 50, conditions }))).toEqual(['b', 'd']);
+  });
+
+  test('without a look at all the others, when bound', async () => {
+    await all.db.query(
+      `INSERT INTO providers (name, team_id, created_at)
+       SELECT 'p' || i, $1, now() - i * interval '1 minute' FROM generate_series(1, 20000) AS i`,
+      [other],
+    );
+    await all.db.query('ANALYZE providers');
+    await bind(foreign.id);
+    const statements: [string, unknown[]][] = [];
+    const spy: Queryable = {
+      query: (text, values = []) => {
+        statements.push([text, values]);
+        return all.db.query(text, values);
+      },
+    };
+    const seen = await listProviders(spy, { teamId: team }, { limit: 50, order: { field: 'name', descending: false } });
+    expect(names(seen)).toEqual(['foreign', 'own']);
+    expect(await pagesRead(statements.at(-1)!)).toBeLessThan(50);
   });
 
   test('nothing, for a team that does not exist', async () => {
@@ -170,4 +215,27 @@ describe('what a team may change', () => {
       fields: [{ field: 'name' }],
     });
   });
+
+  test('a change that changes nothing makes no new version and is not in the audit trail', async () => {
+    const scope = { teamId: team };
+    for (const changes of [{}, { name: 'own' }, { name: ' own ', customTemplate: '' }]) {
+      expect(await all.providers.updateCustom(own.id, changes, scope, TESTER)).toEqual(own);
+    }
+    const late = all.providers.updateCustom(own.id, {}, { ...scope, version: '1' }, TESTER);
+    await expect(late).rejects.toMatchObject({ kind: 'precondition_failed' });
+    const { version } = await all.providers.updateCustom(own.id, { name: 'own', customTemplate: 'x' }, scope, TESTER);
+    expect(version).not.toBe(own.version);
+    const events = (await all.events('provider.updated')).filter((event) => event.target_id === own.id);
+    expect(events.map(({ details }) => details)).toEqual([{ name: 'own', changed: ['custom_template'] }]);
+  });
 });
+
+/** How many pages of the database a statement looks at. */
+async function pagesRead([text, values]: [string, unknown[]]): Promise<number> {
+  const { rows } = await all.db.query<{ 'QUERY PLAN': { Plan: Record<string, number> }[] }>(
+    `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`,
+    values,
+  );
+  const { Plan: plan } = rows[0]!['QUERY PLAN'][0]!;
+  return plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!;
+}

@@ -222,6 +222,17 @@ describe('scopes that end', () => {
     await expect(all.clients.update(client.id, change, {}, TESTER)).rejects.toMatchObject({ kind: 'invalid_argument' });
   });
 
+  test('what really changed is recorded by its name on the wire, and a change of nothing is none', async () => {
+    const server = await create({ scopes: scopes('reports:read') });
+    for (const changes of [{}, { name: server.name, scopes: server.scopes }]) {
+      expect(await servers.update(server.id, changes, {}, TESTER)).toEqual(server);
+    }
+    await servers.update(server.id, { name: server.name, accessTokenTtlSeconds: 60, signingAlg: 'RS256' }, {}, TESTER);
+    expect(await all.events('resource_server.updated')).toMatchObject([
+      { details: { changed: ['access_token_ttl_seconds', 'signing_alg'] } },
+    ]);
+  });
+
   test('a scope given while its resource server ends is not left behind', async () => {
     const { server, bystander } = await party();
     let deleting: Promise<unknown> | undefined;

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ROOT_TEAM_ID } from '../../src/domain/permissions.ts';
+import { createProviders, type Providers } from '../../src/domain/providers.ts';
 import { inParallel } from '../support/parallel.ts';
 import { openPeople, type People, TESTER } from '../support/people.ts';
 
 let people: People;
+let providers: Providers;
 beforeAll(async () => {
   people = await openPeople();
+  providers = createProviders(people);
 });
 afterAll(() => people.close());
 
@@ -263,6 +266,71 @@ describe('row 118: two who change one team', () => {
     });
     expect(versions).toContain((await people.teams.find(team.id))!.version);
   });
+});
+
+describe('changes that meet wait for each other, and none is lost', () => {
+  const ROUNDS = 3;
+  // A deadlock would be told after a second.
+  async function meet(prepare: () => Promise<(() => Promise<unknown>)[]>): Promise<void> {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const results = await Promise.allSettled((await prepare()).map((change) => change()));
+      const kinds = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.kind] : []));
+      expect(kinds.filter((kind) => kind !== 'not_found')).toEqual([]);
+    }
+  }
+  const bound = async (...providers: { id: string }[]) =>
+    (await people.teams.create({ name: `Meeting ${randomUUID()}`, providers }, TESTER)).id;
+  const remove = (id: string) => () => people.teams.delete(id, TESTER);
+
+  test('a change of the set and the end of a provider in it', () =>
+    meet(async () => {
+      const [one, two] = [await provider(), await provider()];
+      const team = await bound(one, two);
+      const set = { providers: [one, two], description: 'x' };
+      return [() => people.teams.update(team, set, TESTER), () => providers.deleteCustom(one.id, {}, TESTER)];
+    }));
+
+  test('a new team and the end of a provider in its set', () =>
+    meet(async () => {
+      const one = await provider();
+      return [() => bound(one), () => providers.deleteCustom(one.id, {}, TESTER), () => bound(one)];
+    }));
+
+  test('the end of a team and of a provider it names or has', () =>
+    meet(async () => {
+      const named = await provider();
+      const team = await bound(named);
+      const own = await provider('own', team);
+      await people.teams.update(team, { providers: [named, own] }, TESTER);
+      const ends = [named, own].map(
+        ({ id }) =>
+          () =>
+            providers.deleteCustom(id, {}, TESTER),
+      );
+      return [remove(team), ...ends];
+    }));
+
+  test("the end of teams that name each other's providers", () =>
+    meet(async () => {
+      const [one, two] = [await bound(), await bound()];
+      await people.teams.update(one, { providers: [await provider('theirs', two)] }, TESTER);
+      await people.teams.update(two, { providers: [await provider('theirs', one)] }, TESTER);
+      return [remove(one), remove(two)];
+    }));
+
+  test('the end of a team, and changes of its members while the root team names its providers', () =>
+    meet(async () => {
+      const team = await bound();
+      await people.teams.update(ROOT_TEAM_ID, { providers: [await provider('theirs', team)] }, TESTER);
+      const [one, two] = await inParallel(2, () =>
+        people.makeUser({ teamRoles: [{ teamId: team, roles: ['Viewer'] }] }),
+      );
+      return [
+        remove(team),
+        () => people.memberships.remove({ userId: one!.id, teamId: team }, TESTER),
+        () => people.users.delete(two!.id, TESTER),
+      ];
+    }));
 });
 
 async function provider(name = 'Provider', teamId: string = ROOT_TEAM_ID): Promise<{ id: string; name: string }> {

@@ -285,6 +285,7 @@ describe('the last root administrator', () => {
     ['disabled', (id) => people.users.setEnabled(id, false, TESTER)],
     ['deleted', (id) => people.users.delete(id, TESTER)],
     ['let expire', (id) => people.users.update(id, { expiresAt: new Date(Date.now() - 1_000) }, {}, TESTER)],
+    ['given an expiry', (id) => people.users.update(id, { expiresAt: new Date(Date.now() + 60_000) }, {}, TESTER)],
     ['demoted', (userId) => people.memberships.setRoles({ userId, teamId: ROOT_TEAM_ID, roles: ['Viewer'] }, TESTER)],
     ['removed', (userId) => people.memberships.remove({ userId, teamId: ROOT_TEAM_ID }, TESTER)],
   ];
@@ -303,6 +304,14 @@ describe('the last root administrator', () => {
     expect((await people.authority.user(admin.id))?.isRootAdmin).toBe(true);
     await people.makeRootAdmin();
     await change(admin.id);
+  });
+
+  test.each(ways)('cannot be %s while all others expire some day, who can', async (_way, change) => {
+    const admin = await people.makeRootAdmin();
+    const guest = await people.makeRootAdmin({ expiresAt: new Date(Date.now() + 3_600_000) });
+    await expect(change(admin.id)).rejects.toMatchObject(refused);
+    expect(await people.users.find(admin.id)).toEqual(admin);
+    await change(guest.id);
   });
 
   test.each(ways)('stays when two of them are %s at the same time', async (_way, change) => {

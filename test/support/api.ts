@@ -73,7 +73,7 @@ export function createApi(server: TestServer) {
       const all: Record<string, string> = {};
       for (const table of tables) {
         const { rows } = await server.db.query<{ row: string }>(
-          `SELECT (to_jsonb(t) - ARRAY['last_access_at', 'last_used_at'])::text AS row FROM ${table} AS t ORDER BY 1`,
+          `SELECT (to_jsonb(t) - ARRAY['last_access_at', 'last_used_at', 'last_used_hour'])::text AS row FROM ${table} AS t ORDER BY 1`,
         );
         rows.forEach(({ row }, index) => {
           const { id } = JSON.parse(row) as { id?: string };

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import type { ApiKey, ApiKeys } from '../../domain/api-keys.ts';
 import { type Caller, type OperationId, ownReach, requireTeamInReach } from '../../domain/authorization.ts';
 import { AppError } from '../../errors.ts';
+import { requireUnchanged } from './echo.ts';
 import { filter } from './filter.ts';
 import { createKeyOperations, keyFields, keyFilters, keyOrders, keyToWire } from './key-operations.ts';
 import { list } from './list.ts';
-import { operation, requireUnchanged } from './operation.ts';
+import { operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 

@@ -9,21 +9,23 @@ import type { Audit } from '../../domain/audit.ts';
 import type { Authority } from '../../domain/authority.ts';
 import type { Caller } from '../../domain/authorization.ts';
 import type { LastUsed } from '../../domain/last-used.ts';
-import type { Registrations } from '../../domain/registrations.ts';
+import { isPermission } from '../../domain/permissions.ts';
+import { rightsBehind, type TokenRightsOptions } from '../../domain/token-rights.ts';
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
 import { callerFrom } from './actor.ts';
 import { createCallerOfSession, type SessionOptions } from './session.ts';
 
-export interface AuthenticationOptions extends Pick<SessionOptions, 'sessionOf' | 'csrf'> {
+export interface AuthenticationOptions
+  extends Pick<SessionOptions, 'sessionOf' | 'csrf'>,
+    Pick<TokenRightsOptions, 'registrations'> {
   issuer: string;
   audience: string;
   publishedKeys: () => JSONWebKeySet;
   isRevoked: (token: { jti?: unknown; grant_id?: unknown }) => boolean;
   apiKeys: Pick<ApiKeys, 'verify'>;
   audit: Pick<Audit, 'note'>;
-  authority: Pick<Authority, 'permissionsIn' | 'isMember' | 'teamsOf'>;
-  registrations: Registrations;
+  authority: TokenRightsOptions['authority'] & Pick<Authority, 'teamsOf'>;
   lastUsed: Pick<LastUsed, 'touch'>;
   scopesSupported: string[];
   /** Told what kept credentials from being checked. */
@@ -31,8 +33,9 @@ export interface AuthenticationOptions extends Pick<SessionOptions, 'sessionOf' 
 }
 
 /**
- * Puts a `Caller` into `ctx.state.caller` whose permissions are effective: the owner's now ∩ the credential's scopes. For a
- * credential there is its `Principal` too, narrowed alike, in `ctx.state.principal`; for a session there is none.
+ * Puts a `Caller` into `ctx.state.caller` whose permissions are effective: the owner's now ∩ the credential's scopes (∩ what its
+ * app is allowed now). For a credential there is its `Principal` too, narrowed alike, in `ctx.state.principal`; for a
+ * session there is none.
  */
 export function createAuthentication(options: AuthenticationOptions): Middleware[] {
   const { issuer, audience, apiKeys } = options;
@@ -83,7 +86,10 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
       const grantId = principal.claims?.grant_id;
       if (typeof grantId === 'string') options.lastUsed.touch('grants', grantId);
       const rights = rightsOf.get(principal.claims ?? {});
-      principal = { ...principal, scopes: principal.scopes.filter((scope) => rights?.has(scope)) };
+      principal = {
+        ...principal,
+        scopes: principal.scopes.filter((scope) => isPermission(scope) && rights?.has(scope)),
+      };
     }
     ctx.state.principal = principal;
     ctx.state.caller = callerFrom(principal, requestInfoOf(ctx.req));
@@ -96,21 +102,6 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
       return ctx.state.caller ? next() : fromCredential(ctx, () => narrow(ctx, next));
     },
   ];
-}
-
-/** What the user or client behind an access token may do now; undefined when they are gone, disabled, or out of the team. */
-async function rightsBehind(
-  { authority, registrations }: AuthenticationOptions,
-  { subject, clientId = '', teamId }: Pick<Principal, 'subject' | 'clientId' | 'teamId'>,
-): Promise<ReadonlySet<string> | undefined> {
-  const registration = await registrations.findForProtocol(clientId);
-  if (registration === undefined || !registration.record.enabled) return undefined;
-  if (registration.kind === 'client') {
-    const { record } = registration;
-    return record.teamId === teamId && subject === clientId ? new Set(record.allowedScopes) : undefined;
-  }
-  if (!(await authority.isMember(subject, teamId))) return undefined;
-  return authority.permissionsIn(subject, teamId);
 }
 
 /** A credential that opens nothing, and a right that is lacking. Coming without any credential is neither. */

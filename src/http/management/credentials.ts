@@ -25,7 +25,7 @@ const CREDENTIAL = z
     created_at: time,
     last_used_at: time.nullable().meta({ description: 'Null: never' }),
     expires_at: time.nullable().meta({ description: 'Null: never' }),
-    status: STATUS.output.meta({ description: 'INACTIVE: revoked, disabled or expired' }),
+    status: STATUS.output.meta({ description: 'INACTIVE: it, its owner or its app is revoked, disabled or expired' }),
     prefix: z.string().nullable().meta({ description: "First characters of the key or of a client's newest secret" }),
     client_id: z.string().nullable(),
   })

@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import { ACTIVE, type ApiKey, type ApiKeys, INACTIVE, type KeyScope, LONGEST_OVERLAP } from '../../domain/api-keys.ts';
 import type { Caller, OperationId } from '../../domain/authorization.ts';
+import { byNumber, movingTime, requireUnchanged } from './echo.ts';
 import { enumeration } from './enumeration.ts';
 import { filter } from './filter.ts';
-import { found, type Operation, operation, requireUnchanged } from './operation.ts';
+import { found, type Operation, operation } from './operation.ts';
 import { time } from './schemas.ts';
 
 /** Of keys. */
@@ -29,6 +30,8 @@ export const keyFields = {
   expires_at: time.nullable(),
   created_by: z.string().nullable().meta({ description: 'The user who made it' }),
 };
+
+const ECHO = { status: byNumber(STATUS), last_access_at: movingTime };
 
 export function keyToWire(key: ApiKey) {
   return {
@@ -98,7 +101,7 @@ export function createKeyOperations<Item extends z.ZodObject>(
       async handle({ params, body, echoed, caller, version }) {
         const scope = reach(caller, `${noun}.update`);
         const before = found(await apiKeys.find(params.id, scope), 'API key');
-        requireUnchanged(toWire(before), asRead(before, echoed));
+        requireUnchanged(toWire(before), echoed, ECHO);
         const key = await apiKeys.rename(params.id, body.name, { ...scope, version }, caller.actor);
         return { body: value(key), version: key.version };
       },
@@ -156,17 +159,4 @@ export function createKeyOperations<Item extends z.ZodObject>(
       },
     }),
   ];
-}
-
-/** What was echoed, as it reads now: a status may be its number, and a key may have been used since it was read. */
-function asRead(key: ApiKey, echoed: Record<string, unknown>): Record<string, unknown> {
-  const { status, last_access_at: used } = echoed;
-  const number = typeof status === 'number' ? STATUS.parse(String(status)) : undefined;
-  const at = typeof used === 'string' ? Date.parse(used) : Number.NaN;
-  const seen = at >= key.createdAt.getTime() && at <= key.lastAccessAt.getTime();
-  return {
-    ...echoed,
-    ...(number !== undefined && { status: STATUS.nameOf(number) }),
-    ...(seen && { last_access_at: key.lastAccessAt.toISOString() }),
-  };
 }

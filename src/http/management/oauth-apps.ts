@@ -3,9 +3,10 @@ import { z } from 'zod';
 import type { ClientSecret, ClientSecrets } from '../../domain/client-secrets.ts';
 import type { OauthApp, OauthApps } from '../../domain/oauth-apps.ts';
 import { ENDED, JWKS, SECRET, SECRET_TEXT, secretToWire } from './client-secrets.ts';
+import { movingTime, requireUnchanged } from './echo.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation, requireUnchanged } from './operation.ts';
+import { found, operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 
@@ -67,6 +68,7 @@ const UPDATE = z.strictObject(SETTINGS).partial();
 
 const TAG = 'OAuth2 apps';
 const PATH = '/api/v1/oauth2/apps';
+const ECHO = { last_used_at: movingTime, secrets: { last_used_at: movingTime } };
 const VALUE = z.object({ value: APP });
 const PROTECTED = Object.keys(APP.shape).filter((name) => !Object.hasOwn(SETTINGS, name));
 const typeFilter = {
@@ -151,7 +153,7 @@ export function createOauthAppOperations({ oauthApps, clientSecrets }: OauthAppO
       errors: ['not_found'],
       async handle({ params, body, echoed, caller, version }) {
         const before = await find(params.id);
-        requireUnchanged(await complete(before), echoed);
+        requireUnchanged(await complete(before), echoed, ECHO);
         const app = await oauthApps.update(before.id, toInput(body), caller.actor, { version });
         return { body: { value: await complete(app) }, version: app.version };
       },

@@ -4,9 +4,10 @@ import { type Caller, requireTeamInReach, teamReach } from '../../domain/authori
 import type { ClientSecret, ClientSecrets } from '../../domain/client-secrets.ts';
 import type { OauthClient, OauthClients } from '../../domain/oauth-clients.ts';
 import { ENDED, JWKS, SECRET, SECRET_TEXT, secretToWire } from './client-secrets.ts';
+import { movingTime, requireUnchanged } from './echo.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation, requireUnchanged } from './operation.ts';
+import { found, operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 
@@ -51,6 +52,7 @@ const UPDATE = z.strictObject(SETTINGS).partial();
 
 const TAG = 'OAuth2 clients';
 const PATH = '/api/v1/oauth2/clients';
+const ECHO = { last_used_at: movingTime, secrets: { last_used_at: movingTime } };
 const VALUE = z.object({ value: CLIENT });
 const PROTECTED = Object.keys(CLIENT.shape).filter((name) => !Object.hasOwn(SETTINGS, name));
 const GUARD = 'Whoever does it can act as the client, and must have every one of its scopes in its team.';
@@ -132,7 +134,7 @@ export function createOauthClientOperations({ oauthClients, clientSecrets }: Oau
       errors: ['not_found'],
       async handle({ params, body, echoed, caller, version }) {
         const before = await find(params.id, caller);
-        requireUnchanged(await complete(before), echoed);
+        requireUnchanged(await complete(before), echoed, ECHO);
         const scope = { ...teamReach(caller), version };
         const client = await oauthClients.update(before.id, toInput(body), scope, caller.actor);
         return { body: { value: await complete(client) }, version: client.version };

@@ -18,7 +18,7 @@ export interface Input<Path extends string, Query, Body> {
   params: ParamsOf<Path>;
   query: Query;
   body: Body;
-  /** The protected fields that were sent; hold them against the object with `requireUnchanged`. */
+  /** The protected fields that were sent; hold them against the object with `requireUnchanged` (echo.ts). */
   echoed: Record<string, unknown>;
   caller: Caller;
   /** What `If-Match` expects (RFC 9110 §13.1.1): a version, or `*`; for operations that are `versioned`. */
@@ -106,30 +106,4 @@ const ECHOED = z.unknown().optional().meta({ description: 'Set by the server: ma
 export function found<T>(object: T | undefined, what = 'thing'): T {
   if (object === undefined) throw new AppError('not_found', `There is no such ${what}.`);
   return object;
-}
-
-/**
- * Holds what was echoed against the object as it is: a caller may send back what it read, and change what it may change.
- * @param current the object in its wire form
- * @throws AppError `invalid_argument` naming every field that differs (an id in the body that is not the path's is one)
- */
-export function requireUnchanged(current: Record<string, unknown>, echoed: Record<string, unknown>): void {
-  const changed = Object.keys(echoed).filter((name) => !isSame(current[name], echoed[name]));
-  if (changed.length === 0) return;
-  const fields = changed.map((field) => ({ field, description: 'cannot be changed' }));
-  throw new AppError('invalid_argument', `${changed.join(', ')} cannot be changed`, { fields });
-}
-
-function isSame(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const names = Object.keys(a);
-  return (
-    names.length === Object.keys(b).length &&
-    names.every(
-      (name) =>
-        Object.hasOwn(b, name) && isSame((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name]),
-    )
-  );
 }

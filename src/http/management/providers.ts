@@ -2,10 +2,11 @@
 import { z } from 'zod';
 import { requireTeamInReach, teamReach } from '../../domain/authorization.ts';
 import { PROVIDER_TYPES, type Provider, type Providers } from '../../domain/providers.ts';
+import { byNumber, requireUnchanged } from './echo.ts';
 import { enumeration } from './enumeration.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation, requireUnchanged } from './operation.ts';
+import { found, operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 
@@ -101,7 +102,7 @@ export function createProviderOperations({ providers }: { providers: Providers }
       async handle({ params, body, echoed, caller, version }) {
         const reach = teamReach(caller);
         const before = found(await providers.findCustom(params.id, reach), 'provider');
-        requireUnchanged(toWire(before), withTypeName(echoed));
+        requireUnchanged(toWire(before), echoed, { type: byNumber(PROVIDER_TYPE) });
         const changes = { name: body.name, customTemplate: body.custom_template };
         const provider = await providers.updateCustom(params.id, changes, { ...reach, version }, caller.actor);
         return { body: { value: toWire(provider) }, version: provider.version };
@@ -134,10 +135,4 @@ function toWire({ id, name, customTemplate, teamId, createdAt, updatedAt }: Prov
     created_at: createdAt.toISOString(),
     updated_at: updatedAt.toISOString(),
   };
-}
-
-/** A protected enumeration may be echoed by its integer too. */
-function withTypeName(echoed: Record<string, unknown>): Record<string, unknown> {
-  const { success, data } = PROVIDER_TYPE.input.safeParse(echoed.type);
-  return success ? { ...echoed, type: PROVIDER_TYPE.nameOf(data) } : echoed;
 }

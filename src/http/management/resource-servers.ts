@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import type { ResourceServer, ResourceServers } from '../../domain/resource-servers.ts';
 import { SIGNING_ALGS } from '../../domain/signing-keys.ts';
+import { requireUnchanged } from './echo.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation, requireUnchanged } from './operation.ts';
+import { found, operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 

@@ -1,7 +1,8 @@
 /** The sign-in settings (wire contract): the switch of the authorization server, and how long browser sessions live. */
 import { z } from 'zod';
 import type { Settings, SignInSettings } from '../../domain/settings.ts';
-import { operation, requireUnchanged } from './operation.ts';
+import { requireUnchanged } from './echo.ts';
+import { operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 

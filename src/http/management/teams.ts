@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { type Caller, teamReach } from '../../domain/authorization.ts';
 import { PROVIDER_TYPES } from '../../domain/providers.ts';
 import { POLICY_TYPES, type Team, type TeamInput, type Teams } from '../../domain/teams.ts';
+import { movingCount, requireUnchanged } from './echo.ts';
 import { enumeration } from './enumeration.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation, requireUnchanged } from './operation.ts';
+import { found, operation } from './operation.ts';
 import { PROVIDER_TYPE } from './providers.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
@@ -81,7 +82,7 @@ export function createTeamOperations({ teams }: { teams: Teams }): Noun {
   ): Promise<{ body: z.input<typeof VALUE>; version: string }> {
     const reach = teamReach(caller);
     const before = found(await teams.find(params.id, reach), 'team');
-    requireUnchanged(toWire(before), echoed);
+    requireUnchanged(toWire(before), echoed, { user_count: movingCount });
     const team = await teams.update(params.id, changes, caller.actor, { ...reach, version });
     return { body: { value: toWire(team) }, version: team.version };
   }

@@ -1,14 +1,14 @@
 /** Users (wire contract): who they are, which roles they have in which team, and what the caller may do with them. */
 import { z } from 'zod';
 import { type Caller, teamReach } from '../../domain/authorization.ts';
-import type { TeamRoles } from '../../domain/memberships.ts';
 import { DIGEST_FREQUENCIES, PERSONAS } from '../../domain/user-input.ts';
 import type { UserOptions } from '../../domain/user-options.ts';
-import type { User, Users } from '../../domain/users.ts';
+import type { NamedTeamRoles, User, Users } from '../../domain/users.ts';
+import { byNumber, growingText, movingTime, requireUnchanged } from './echo.ts';
 import { enumeration } from './enumeration.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation, requireUnchanged } from './operation.ts';
+import { found, operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 
@@ -74,9 +74,21 @@ const WRITABLE = {
   expires_at: time.nullable().optional(),
 };
 
+const ECHO = {
+  last_login_at: movingTime,
+  last_refresh_at: movingTime,
+  logins_lifetime: growingText,
+  auth_provider_type: byNumber(AUTH_PROVIDER),
+  persona: byNumber(PERSONA),
+  digest_settings: { frequency: byNumber(FREQUENCY) },
+  // They depend on others too, and are not read.
+  options: () => true,
+};
+
 const MOST_ROLES = 1_000;
 const ROLE_ID = z.guid('must be the id of a role');
 const NEW_TEAM_ROLE = z.strictObject({ team_id: z.string(), role_id: ROLE_ID });
+const NAMED_TEAM_ROLE = NEW_TEAM_ROLE.extend({ team_name: z.string().optional(), role_name: z.string().optional() });
 
 const TAG = 'Users';
 const PATH = '/api/v1/users';
@@ -157,10 +169,7 @@ export function createUserOperations({ users }: { users: Users }): Noun {
         auth_provider_type: AUTH_PROVIDER.input.optional(),
         auth_provider_id: z.string().optional(),
         options: z.strictObject(OPTIONS.shape).partial().optional(),
-        team_roles: z
-          .array(NEW_TEAM_ROLE.extend({ team_name: z.string().optional(), role_name: z.string().optional() }))
-          .max(MOST_ROLES)
-          .optional(),
+        team_roles: z.array(NAMED_TEAM_ROLE).max(MOST_ROLES).optional(),
       }),
       protectedFields: [
         'id',
@@ -176,12 +185,8 @@ export function createUserOperations({ users }: { users: Users }): Noun {
       async handle({ params, body, echoed, caller, version }) {
         const before = found(await users.find(params.id, teamReach(caller)), 'user');
         const { value } = (await toAnswer(before, caller)).body;
-        requireUnchanged({ ...value, value }, echoed);
+        requireUnchanged({ ...value, value }, echoed, { ...ECHO, value: ECHO });
         const { team_roles, options: _, auth_provider_type: __, email, enabled, auth_provider_id, ...fields } = body;
-        for (const { team_id, role_id, ...names } of team_roles ?? []) {
-          const held = value.team_roles.find((one) => one.team_id === team_id && one.role_id === role_id);
-          if (held !== undefined) requireUnchanged(held, names);
-        }
         const user = await users.update(
           params.id,
           {
@@ -230,8 +235,13 @@ function toInput({ display_name, given_name, family_name, digest_settings, expir
   };
 }
 
-function toTeamRoles(entries: readonly z.output<typeof NEW_TEAM_ROLE>[]): TeamRoles[] {
-  return entries.map(({ team_id, role_id }) => ({ teamId: team_id, roles: [role_id] }));
+function toTeamRoles(entries: readonly z.output<typeof NAMED_TEAM_ROLE>[]): NamedTeamRoles[] {
+  return entries.map(({ team_id, team_name, role_id, role_name }) => ({
+    teamId: team_id,
+    teamName: team_name,
+    roles: [role_id],
+    roleName: role_name,
+  }));
 }
 
 function toWire(user: User & { options: UserOptions }) {

@@ -9,6 +9,7 @@ import {
   createPerson,
   createTestApp,
   createTestClient,
+  introspect,
   redeemCode,
 } from '../../support/flows.ts';
 import { type RawAnswer, send } from '../../support/request.ts';
@@ -36,13 +37,15 @@ function createKey(bearer: string, { teamId } = person): Promise<RawAnswer> {
   return call(bearer, { body: JSON.stringify({ name: randomUUID(), team_id: teamId }) });
 }
 
-async function appToken(of = person): Promise<string> {
+async function connect(of = person, scopes = SCOPES) {
   const method = 'client_secret_post';
-  const app = await createTestApp(server, { tokenEndpointAuthMethod: method, allowedScopes: SCOPES });
-  const params = { scope: SCOPES.join(' ') };
+  const app = await createTestApp(server, { tokenEndpointAuthMethod: method, allowedScopes: scopes });
+  const params = { scope: scopes.join(' ') };
   const { code, pkce } = await authorize(server, { ...of, clientId: app.clientId, params });
-  return (await redeemCode(server, app, code, pkce)).body.access_token;
+  return { app, token: (await redeemCode(server, app, code, pkce)).body.access_token as string };
 }
+
+const appToken = async (of = person) => (await connect(of)).token;
 
 interface Bearer {
   text: string;
@@ -105,6 +108,26 @@ test('row 90: a token may do what its user may do now, and what it was given', a
   await server.db.query('UPDATE users SET enabled = false WHERE id = $1', [userId]);
   await server.domain.notifications.settle();
   expect((await call(token)).status).toBe(401);
+});
+
+test('row 90: what is taken from an app or client is taken from the tokens it has, here and in introspection', async () => {
+  const { app, token } = await connect(person, ['openid', ...SCOPES]);
+  const client = await createTestClient(server, person.teamId, {
+    tokenEndpointAuthMethod: 'client_secret_post',
+    allowedScopes: SCOPES,
+  });
+  const machine = (await clientCredentials(server, client)).body.access_token;
+  const ask = async (of: typeof app, text: string) => (await introspect(server, of, text)).body.scope;
+  expect(await ask(app, token)).toBe('openid teamkeys:read teamkeys:write');
+  for (const text of [token, machine]) expect((await createKey(text)).status).toBe(200);
+  await server.domain.oauthApps.update(app.id, { allowedScopes: ['email', 'teamkeys:read'] }, OPERATOR);
+  await server.domain.oauthClients.update(client.id, { allowedScopes: ['teamkeys:read'] }, {}, OPERATOR);
+  await server.domain.notifications.settle();
+  expect([await ask(app, token), await ask(client, machine)]).toEqual(['teamkeys:read', 'teamkeys:read']);
+  for (const text of [token, machine]) {
+    expect((await createKey(text)).status).toBe(403);
+    expect((await call(text)).status).toBe(200);
+  }
 });
 
 test('who is behind a token is asked once for a request', async () => {

@@ -193,6 +193,21 @@ test('what is revoked, disabled or expired is INACTIVE', async () => {
   expect((await list(`expires_before=${new Date().toISOString()}`)).map(({ id }) => id)).toEqual([expired.key.id]);
 });
 
+test("a disabled user's keys are INACTIVE, as they are refused", async () => {
+  const owner = await api.user('Viewer', person.teamId);
+  const key = await api.keyOf(owner);
+  await api.call({ as: root, method: 'PATCH', path: `/api/v1/users/${owner.userId}`, body: { enabled: false } });
+  expect((await api.call({ as: key, path: '/api/v1/providers' })).status).toBe(401);
+  const mine = `user_id eq "${owner.userId}"`;
+  for (const [filter, expected] of [
+    [mine, ['INACTIVE']],
+    [`${mine} and status eq "INACTIVE"`, ['INACTIVE']],
+    [`${mine} and status eq "ACTIVE"`, []],
+  ] as const) {
+    expect((await list(encodeURI(`filter=${filter}`))).map(({ status }) => status)).toEqual(expected);
+  }
+});
+
 test('pages of two are the whole list', async () => {
   const whole = (await list('', root)).map(({ id }) => id);
   const seen: string[] = [];

@@ -266,6 +266,32 @@ describe('what can be sent', () => {
   });
 });
 
+test('row 112: what was read of an app may be sent back after it was used', async () => {
+  const { client_secret: _, ...read } = await create();
+  const path = `/${read.id}`;
+  await server.db.query('UPDATE oauth_apps SET last_used_at = now() WHERE id = $1', [read.id]);
+  await server.db.query('UPDATE client_secrets SET last_used_at = now() WHERE oauth_app_id = $1', [read.id]);
+  const used = (await call(path)).body.value;
+  expect([used.last_used_at, used.secrets[0].last_used_at]).not.toContain(null);
+  for (const body of [read, used]) {
+    const { status, body: answer } = await call(path, { method: 'PATCH', body });
+    expect([status, answer.value]).toEqual([200, { ...used, updated_at: answer.value.updated_at }]);
+  }
+  const later = { last_used_at: '2090-01-01T00:00:00.000Z' };
+  const [secret] = read.secrets;
+  const wrong = [
+    later,
+    ...[
+      { ...secret, ...later },
+      { ...secret, prefix: 'x' },
+    ].map((one) => ({ secrets: [one] })),
+  ];
+  for (const changes of [...wrong, { secrets: [] }, { secrets: [secret, secret] }]) {
+    const { status, body } = await call(path, { method: 'PATCH', body: { ...read, ...changes } });
+    expect([status, fieldsOf(body)]).toEqual([400, Object.keys(changes)]);
+  }
+});
+
 test('only callers that act in the root team reach apps', async () => {
   const { id } = await create();
   const team = await api.team();

@@ -254,6 +254,31 @@ describe('bodies', () => {
     expect((await api.call({ as: operator, path })).body.value.name).toBe('Echoed');
   });
 
+  test('row 112: a time that use moves, and a name by its number, may be echoed within reason', async () => {
+    const { path, text } = await make();
+    const { value: read } = (await api.call({ as: operator, path })).body;
+    await api.call({ as: text, path: '/api/v1/providers' });
+    await server.domain.lastUsed.flush();
+    const { value: used } = (await api.call({ as: operator, path })).body;
+    expect(used.last_access_at > read.last_access_at).toBe(true);
+    const change = (body: object) => api.call({ as: operator, method: 'PATCH', path, body });
+    for (const body of [read, { ...read, status: 1 }, used]) {
+      const answer = await change(body);
+      expect([answer.status, answer.body]).toEqual([200, { value: used }]);
+    }
+    const times = ['2020-01-01T00:00:00.000Z', '2090-01-01T00:00:00.000Z', '', 'yesterday', '2026-02-31T00:00:00Z', 1];
+    const states = [2, '1', 1.5, null];
+    for (const wrong of [
+      ...times.map((last_access_at) => ({ last_access_at })),
+      ...states.map((status) => ({ status })),
+    ]) {
+      const answer = await change({ ...read, name: 'Never', ...wrong });
+      const [field] = Object.keys(wrong);
+      expect([answer.status, answer.body.details[0].field_violations]).toMatchObject([400, [{ field }]]);
+    }
+    expect((await api.call({ as: operator, path })).body.value).toEqual(used);
+  });
+
   test('a body that is wrong in thousands of places gets a short answer', async () => {
     const fields = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`x${index}`, 1]));
     const unknown = await api.call({ as: operator, path: KEYS, body: { name: 'Key', team_id: team, ...fields } });

@@ -139,6 +139,17 @@ describe('changes', () => {
     }
   });
 
+  test('a PATCH that changes nothing leaves the version as it is, and no trace', async () => {
+    const { as } = await caller();
+    const { value, path, etag } = await make(as);
+    const since = (await server.auditEvents()).length;
+    for (const body of [{}, value, { name: value.name }]) {
+      const answer = await api.call({ as, method: 'PATCH', path, body, headers: { 'if-match': etag } });
+      expect([answer.status, answer.headers.etag, answer.body.value]).toEqual([200, etag, value]);
+    }
+    expect(await server.auditEvents()).toHaveLength(since);
+  });
+
   test('row 118: two at once, one is made and one is told', async () => {
     const { as } = await caller();
     const { path, etag } = await make(as);

@@ -132,10 +132,25 @@ describe('a team', () => {
     }
   });
 
+  test('row 112: sent back after somebody joined or left, its count is not held against the sender', async () => {
+    const { value, path } = await make(sent());
+    await api.user('Viewer', value.id);
+    for (const method of ['PUT', 'PATCH']) {
+      for (const user_count of [0, 1, 7]) {
+        const answer = await change(path, { ...value, user_count }, { method });
+        expect([method, answer.status, answer.body]).toEqual([method, 200, { value: { ...value, user_count: 1 } }]);
+      }
+      for (const user_count of [1.5, '1', null, [1], 1e300]) {
+        const answer = await change(path, { ...value, user_count }, { method });
+        expect([method, answer.status, fieldsOf(answer)]).toEqual([method, 400, ['user_count']]);
+      }
+    }
+  });
+
   test('rows 111, 112: what the server sets cannot be changed, and another id in the body is refused', async () => {
     const { value, path } = await make();
     const before = await api.rows('teams');
-    const wanted = { id: randomUUID(), user_count: 7, created_at: '2020-01-01T00:00:00Z', updated_at: value.id };
+    const wanted = { id: randomUUID(), user_count: -1, created_at: '2020-01-01T00:00:00Z', updated_at: value.id };
     for (const [field, other] of Object.entries(wanted)) {
       for (const method of ['PUT', 'PATCH']) {
         const answer = await change(path, { name: 'Taken over', [field]: other }, { method });

@@ -170,12 +170,72 @@ describe('one user', () => {
       expect([answer.status, fieldsOf(answer)]).toEqual([400, [field]]);
     }
     const renamed = await patch(userId, { name: 'Moved', team_roles: [{ ...team_roles[0], role_name: 'Admin' }] });
-    expect([renamed.status, fieldsOf(renamed)]).toEqual([400, ['role_name']]);
+    expect([renamed.status, fieldsOf(renamed)]).toEqual([400, ['team_roles.0.role_name']]);
     for (const field of ['id', 'created_at', 'enabled', 'logins_lifetime', 'options', 'is_admin', 'password_hash']) {
       const answer = await call('', { body: { email: newEmail(), [field]: true } });
       expect([answer.status, fieldsOf(answer)]).toEqual([400, [field]]);
     }
     expect(await tables()).toEqual(before);
+  });
+
+  test('row 112: what was read may be sent back after the user was here, also within `value`', async () => {
+    const { userId } = await api.user('Viewer', await api.team());
+    const digest_settings = [{ digest_id: 'd', digest_name: '', frequency: 'DAILY' }];
+    await patch(userId, { digest_settings });
+    const login = () =>
+      server.db.query(
+        'UPDATE users SET last_login_at = now(), last_refresh_at = now(), logins_lifetime = logins_lifetime + 9 WHERE id = $1',
+        [userId],
+      );
+    const read = (await call(`/${userId}`)).body;
+    await login();
+    const once = (await call(`/${userId}`)).body;
+    await login();
+    const { value } = (await call(`/${userId}`)).body;
+    const numbers = { persona: 1, auth_provider_type: 1, digest_settings: [{ ...digest_settings[0], frequency: 1 }] };
+    for (const body of [read, once, { ...once, value: { ...once.value, ...numbers } }]) {
+      const answer = await patch(userId, body);
+      expect([answer.status, answer.body]).toEqual([200, { value }]);
+    }
+    const moves = [
+      { last_login_at: '2020-01-01T00:00:00.000Z' },
+      { last_login_at: '2090-01-01T00:00:00.000Z' },
+      { last_login_at: 'never' },
+      { last_refresh_at: '2090-01-01T00:00:00.000Z' },
+      { last_refresh_at: 0 },
+      ...['19', '012', '-1', '1.5', '', 'x', 12, null].map((logins_lifetime) => ({ logins_lifetime })),
+    ];
+    const others = [{ name: 'x' }, { id: admin.userId }, { persona: 2 }, { persona: '1' }, { digest_settings: [] }];
+    const before = await tables();
+    for (const one of moves) {
+      const answer = await patch(userId, { name: 'Moved', ...one });
+      expect([one, answer.status, fieldsOf(answer)]).toEqual([one, 400, Object.keys(one)]);
+    }
+    for (const one of [...moves, ...others]) {
+      const answer = await patch(userId, { name: 'Moved', value: { ...read.value, ...one } });
+      expect([one, answer.status, fieldsOf(answer)]).toEqual([one, 400, ['value']]);
+    }
+    expect(await tables()).toEqual(before);
+  });
+
+  test('has roles by id; a name that comes along is that of the id, for new ones too', async () => {
+    const [team, next] = [await api.team('First'), await api.team('Next')];
+    const { userId } = await api.user('Viewer', team);
+    const held = { ...roleIn(team), team_name: 'First', role_name: 'Viewer' };
+    const added = { ...roleIn(next, 'Operator'), team_name: 'Next', role_name: 'Operator' };
+    const before = await tables();
+    const wrong: [string, object[]][] = [
+      ['0.team_name', [{ ...held, team_name: 'Next' }]],
+      ['0.role_name', [{ ...held, role_id: ROLE_IDS.Operator }]],
+      ['1.team_name', [held, { ...added, team_name: '' }]],
+      ['1.role_name', [held, { ...added, role_name: 'Admin' }]],
+    ];
+    for (const [field, team_roles] of wrong) {
+      const answer = await patch(userId, { team_roles });
+      expect([answer.status, fieldsOf(answer)]).toEqual([400, [`team_roles.${field}`]]);
+    }
+    expect(await tables()).toEqual(before);
+    expect((await patch(userId, { team_roles: [held, added] })).body.value.team_roles).toEqual([held, added]);
   });
 
   test.each<[string, Record<string, unknown>]>([
@@ -433,6 +493,7 @@ describe('the last root administrator', () => {
     ['disabled', { enabled: false }],
     ['demoted', { team_roles: [roleIn(ROOT_TEAM_ID, 'Viewer')] }],
     ['removed', { team_roles: [] }],
+    ['given an expiry', { expires_at: '2090-01-01T00:00:00Z' }],
     ['expired', { expires_at: '2020-01-01T00:00:00Z' }],
     ['deleted', undefined],
   ])('cannot be %s', async (_way, change) => {

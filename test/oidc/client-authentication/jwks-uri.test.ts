@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type ServerResponse } from 'node:http
 import { createServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { isPublicAddress } from '../../../src/domain/outbound-urls.ts';
+import { checkOutboundUrl, isPublicAddress } from '../../../src/domain/outbound-urls.ts';
 import { createEngine, type Engine } from '../../../src/oidc/index.ts';
 import { createOutboundFetch } from '../../../src/oidc/outbound.ts';
 import { createCertificate } from '../../support/certificate.ts';
@@ -222,4 +222,25 @@ describe('row 116: only the public internet', () => {
     await expect(trusting(`https://other.example.com:${keysPort}/good`)).rejects.toThrow(/altnames|certificate/i);
     await expect(createOutboundFetch(options)(`https://${HOST}:${keysPort}/good`)).rejects.toThrow(/self-signed/);
   });
+});
+
+test.each([
+  'https://user:pw@keys.example.com/',
+  'https:///user:pw@keys.example.com/',
+  'https:////user@keys.example.com/',
+  'https://:pw@keys.example.com/',
+  'https://@keys.example.com/',
+  'https:///:@keys.example.com/',
+  'https://localhost../',
+  'https://127.0.0.1../',
+  'https://keys.example.com../',
+  'https://keys.example.com%2e%2e/',
+])('row 116: %s is no address of keys, nor of a logo', (url) => {
+  for (const field of ['jwks_uri', 'logo_url']) {
+    expect(() => checkOutboundUrl(field, url)).toThrow(expect.objectContaining({ kind: 'invalid_argument' }));
+  }
+});
+
+test.each(['https://keys.example.com./', 'https://keys.example.com/@me?a=b@c'])('row 116: %s may be one', (url) => {
+  expect(checkOutboundUrl('jwks_uri', url)).toBe(url);
 });
