@@ -16,12 +16,13 @@ export type UsedTable = keyof typeof COLUMN;
 /** Sets the time of each row that is given, unless it has a later one; rows that are gone are passed over. */
 export async function updateLastUsed(db: Queryable, table: UsedTable, used: ReadonlyMap<string, Date>): Promise<void> {
   const column = COLUMN[table];
-  // Locked in one order, because every instance writes its own times of the same rows.
+  // Locked in one order, because every instance writes its own times of the same rows. What somebody else is changing is
+  // passed over: a time of use is not worth waiting for, nor a deadlock with the end of a whole team.
   await db.query(
     `WITH used AS (
        SELECT row.id, latest.at FROM ${table} AS row JOIN unnest($1::uuid[], $2::timestamptz[]) AS latest(id, at) USING (id)
        WHERE row.${column} IS NULL OR row.${column} < latest.at
-       ORDER BY row.id FOR NO KEY UPDATE OF row)
+       ORDER BY row.id FOR NO KEY UPDATE OF row SKIP LOCKED)
      UPDATE ${table} SET ${column} = used.at FROM used WHERE ${table}.id = used.id`,
     [[...used.keys()], [...used.values()]],
   );

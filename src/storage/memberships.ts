@@ -16,9 +16,11 @@ export interface RoleTeam {
 
 /** Those of the teams that exist. */
 export async function findRoleTeams(db: Queryable, ids: string[]): Promise<RoleTeam[]> {
-  const { rows } = await db.query<RoleTeam>('SELECT id, name, is_root AS "isRoot" FROM teams WHERE id = ANY ($1)', [
-    ids,
-  ]);
+  // Held before the memberships are written: the end of a team locks it first and its memberships after.
+  const { rows } = await db.query<RoleTeam>(
+    'SELECT id, name, is_root AS "isRoot" FROM teams WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE',
+    [ids],
+  );
   return rows;
 }
 
