@@ -17,6 +17,8 @@ import { type ResourceServers, type ScopeGroup, scopeGroups } from './scope-grou
 interface Team {
   id: string;
   name: string;
+  /** Its roles reach every team. */
+  isRoot: boolean;
 }
 
 export interface ConsentDeps {

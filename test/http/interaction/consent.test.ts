@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
-import { ROLE_IDS } from '../../../src/domain/permissions.ts';
+import { ROLE_IDS, ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
 import { type Browser, createBrowser, formOn, type Visit } from '../../support/browser.ts';
 import {
   authorizationUrl,
@@ -78,6 +78,14 @@ describe('the consent page', () => {
     const { body } = await redeemCode(server, app, codeIn(await consent(browser, page, second.id))!, pkce);
     const claims = JSON.parse(Buffer.from(body.access_token.split('.')[1], 'base64url').toString());
     expect(claims.team_id).toBe(second.id);
+  });
+
+  test('says how far it will reach: one team, or in the root team every one', async () => {
+    const { page } = await open({}, createBrowser(), await createPerson(server));
+    expect(page.text).toContain('It will reach this team only.');
+    const root = await createPerson(server, { teamId: ROOT_TEAM_ID });
+    const { page: wider } = await open({}, createBrowser(), root);
+    expect(wider.text).toContain('It will reach this team only; in Root, the root team, it will reach every team.');
   });
 
   test.each(['', 'not a team', '00000000-0000-4000-8000-000000000010'])(
