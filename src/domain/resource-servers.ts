@@ -10,6 +10,7 @@ import {
   deleteResourceServer,
   dropAllowedScopes,
   dropGrantedResource,
+  dropGrantedScopes,
   findRegisteredResourceServers,
   findResourceServer,
   holdRegisteredResourceServers,
@@ -157,6 +158,7 @@ export function createResourceServers({ db, audit, notifications }: ResourceServ
         const server = await updateResourceServer(tx, id, settings);
         const ended = wordsOf(before).filter((word) => !kept.has(word));
         await drop(tx, ended, actor);
+        if (ended.length > 0) await dropGrantedScopes(tx, before.identifier, ended);
         await log(tx, 'updated', server!, actor, { changed, ended_scopes: ended });
         return server!;
       }),

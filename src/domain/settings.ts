@@ -91,12 +91,16 @@ export function createSettings({ db, audit, notifications, lifetimes }: Settings
     },
     read: () => read(),
     async update(asked, { version }, actor) {
-      const changes = checkValues(given(asked));
       return db.transaction(async (tx) => {
         await lockSettings(tx);
         const before = await read(tx);
         requireVersion(before, version);
-        const changed = SETTING_NAMES.filter((name) => name in changes && changes[name] !== before.values[name]);
+        // A default of the configuration may lie outside the range; sent back as it was read, it is no change.
+        const sent = Object.entries(given(asked)).filter(
+          ([name, value]) => before.values[name as SettingName] !== value,
+        );
+        const changes = checkValues(Object.fromEntries(sent));
+        const changed = SETTING_NAMES.filter((name) => name in changes);
         requireIdleWithinLifetime({ ...before.values, ...changes }, changed);
         for (const name of changed) {
           await upsertSetting(tx, name, changes[name]);

@@ -20,8 +20,16 @@ export interface AdapterOptions {
   reuseGrace: number;
 }
 
-/** A payload as our grants carry it: the team is ours, everything else the engine's. */
-export type GrantPayload = AdapterPayload & { teamId?: string };
+/** A payload as our grants carry it: the team and the APIs consented to are ours, everything else the engine's. */
+export type GrantPayload = AdapterPayload & { teamId?: string; named?: string[] };
+
+/**
+ * The APIs a consent lets an app have tokens for, by their identifiers. The engine knows only those with a scope.
+ * @param defaultResource what consents of before they were written down are for
+ */
+export function namedBy({ named }: { named?: string[] }, defaultResource: string): readonly string[] {
+  return named ?? [defaultResource];
+}
 
 // A second use within the grace is most often one client racing itself, not a thief.
 const GRACED = new Set(['AuthorizationCode', 'RefreshToken']);

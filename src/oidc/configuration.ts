@@ -5,6 +5,7 @@ import { type Configuration, interactionPolicy, type KoaContextWithOIDC } from '
 import type { Lifetimes } from '../config.ts';
 import { IDENTITY_SCOPES } from '../domain/permissions.ts';
 import { CLAIMS } from './account.ts';
+import { namedBy } from './adapter.ts';
 import { allowsOrigin } from './client-metadata.ts';
 import { allowedPolicy } from './introspection.ts';
 import type { OutboundFetch } from './outbound.ts';
@@ -46,6 +47,8 @@ export interface ConfigurationOptions {
   adapter: Configuration['adapter'];
   findAccount: Configuration['findAccount'];
   extraTokenClaims: Configuration['extraTokenClaims'];
+  /** Identifier of the server's own API. */
+  defaultResource: string;
   resourceServers: ReturnType<typeof createResourceServers>;
   /** Seconds a browser session lives from now. */
   sessionTtl: (session: object) => number;
@@ -100,7 +103,10 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
       requestObjects: { enabled: false },
     },
     renderError: async (ctx, out, error) => pages.renderEngineError(ctx, out, error),
-    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: createPolicy() },
+    interactions: {
+      url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
+      policy: createPolicy(options.defaultResource),
+    },
     rotateRefreshToken: true,
     // design.md: granted whenever an app that may have it asks and the user consents, with or without openid or prompt=consent.
     issueRefreshToken: async (_ctx, client, code) =>
@@ -137,7 +143,7 @@ function createCookies({ issuer, cookieKeys }: ConfigurationOptions): Configurat
   };
 }
 
-function createPolicy() {
+function createPolicy(defaultResource: string) {
   const policy = interactionPolicy.base();
   const { Check } = interactionPolicy;
   policy.get('login')!.checks.add(
@@ -145,6 +151,14 @@ function createPolicy() {
       return ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined
         ? Check.REQUEST_PROMPT
         : Check.NO_NEED_TO_PROMPT;
+    }),
+  );
+  policy.get('consent')!.checks.add(
+    new Check('resource_not_named', 'access to this API was not consented to', 'consent_required', (ctx) => {
+      const { Grant } = ctx.oidc.entities as { Grant?: { named?: string[] } };
+      const named = Grant === undefined ? [] : namedBy(Grant, defaultResource);
+      const isMissing = Object.keys(ctx.oidc.resourceServers ?? {}).some((one) => !named.includes(one));
+      return isMissing ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
     }),
   );
   return policy;

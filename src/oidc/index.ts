@@ -31,7 +31,13 @@ import { createInteractions } from './interactions.ts';
 import { addProperty, useSteps } from './internals.ts';
 import { createIntrospectStep } from './introspection.ts';
 import { createOutboundFetch, type OutboundFetch } from './outbound.ts';
-import { createCheckResource, createResourceServers, createTargets, type Targets } from './resource-servers.ts';
+import {
+  createCheckResource,
+  createResourceServers,
+  createTargets,
+  type Targets,
+  useResourceCheck,
+} from './resource-servers.ts';
 import { createRevokeStep } from './revocation.ts';
 import { createCheckScope } from './scopes.ts';
 import { createSessionOf } from './session.ts';
@@ -138,6 +144,7 @@ function createProvider(options: EngineOptions, keys: KeySet, targets: Targets):
       adapter: createAdapterFactory({ db, sealing, reuseGrace: config.lifetimes.reuseGrace }),
       findAccount: createFindAccount(authority),
       extraTokenClaims,
+      defaultResource,
       resourceServers: createResourceServers({ defaultResource, targets, authority }),
       sessionTtl: createSessionTtl(settings),
       pages: options.pages,
@@ -149,11 +156,13 @@ function createProvider(options: EngineOptions, keys: KeySet, targets: Targets):
   const actorOf = createActorOf(options.requestInfo);
   const verifyAccessToken = createVerifyAccessToken(config.issuer, keys, revokedTokens);
   addProperty(provider, 'Grant', 'teamId');
+  addProperty(provider, 'Grant', 'named');
   useSessionLifetimes(provider, settings);
   useRegistrations(provider, {
     registrations: options.registrations,
     onSecretUsed: (id) => lastUsed.touch('client_secrets', id),
   });
+  useResourceCheck(provider, { targets, defaultResource });
   useJwtAccessTokens(provider, verifyAccessToken, defaultResource);
   const checkResource = createCheckResource(targets);
   useSteps(provider, {

@@ -114,6 +114,7 @@ export function createInteractions({ provider, defaultResource, targets, setting
         accountId: session.accountId,
         clientId: String(params.client_id),
         teamId,
+        named: named.map(({ resource }) => resource),
         jti: crypto.randomUUID(),
       } as never);
       grant.addOIDCScope(granted.filter(isIdentityScope).join(' '));
@@ -137,7 +138,8 @@ export function createInteractions({ provider, defaultResource, targets, setting
       const again = Object.entries({ ...params, prompt: 'login' }).filter(
         ([name]) => name !== 'request' && name !== 'request_uri',
       );
-      const query = new URLSearchParams(again.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
+      const pairs = again.flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+      const query = new URLSearchParams(pairs.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
       return `${provider().pathFor('authorization')}?${query}`;
     },
   };

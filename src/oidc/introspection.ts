@@ -87,7 +87,7 @@ async function introspectJwt(options: IntrospectionOptions, caller: Client, toke
 /** What the token may do now; undefined when its grant, user, client or resource server has ended since it was issued. */
 async function liveScopes(options: IntrospectionOptions, claims: AccessTokenClaims): Promise<string[] | undefined> {
   const target = await options.targets.find(claims.aud);
-  if (target === undefined) return undefined;
+  if (target === undefined || claims.iat < target.since) return undefined;
   const { sub, client_id, team_id, grant_id } = claims;
   const rights = await rightsBehind(options, { subject: sub, clientId: client_id, teamId: String(team_id) });
   if (rights === undefined) return undefined;

@@ -2,12 +2,12 @@
  * Resource indicators (RFC 8707): which API a token is for, and what its tokens look like (RFC 9068 JWTs). A request that
  * names no resource gets the server's own API; the others are registered.
  */
-import { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
+import Provider, { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
 import type { Authority } from '../domain/authority.ts';
 import { isScope, scopesWithin } from '../domain/permissions.ts';
 import type { ResourceServers } from '../domain/resource-servers.ts';
 import type { SigningAlg } from '../domain/signing-keys.ts';
-import type { GrantPayload } from './adapter.ts';
+import { type GrantPayload, namedBy } from './adapter.ts';
 import { allowedScopes, registrationFor } from './client-metadata.ts';
 import { engineError } from './errors.ts';
 import type { Step } from './internals.ts';
@@ -23,6 +23,8 @@ export interface Target {
   isWithoutScopes: boolean;
   accessTokenTtl: number;
   alg: SigningAlg;
+  /** Seconds; what was issued before was issued for another API under this name. */
+  since: number;
 }
 
 export interface TargetsOptions {
@@ -54,6 +56,7 @@ export function createTargets(options: TargetsOptions): Targets {
     isWithoutScopes: false,
     accessTokenTtl: options.accessTokenTtl,
     alg: options.accessTokenAlg,
+    since: 0,
   };
 
   async function find(resource: string): Promise<Target | undefined> {
@@ -69,6 +72,7 @@ export function createTargets(options: TargetsOptions): Targets {
       isWithoutScopes: words.size === 0,
       accessTokenTtl: server.accessTokenTtlSeconds,
       alg: server.signingAlg as SigningAlg,
+      since: Math.floor(server.createdAt.getTime() / 1000),
     };
   }
 
@@ -118,6 +122,8 @@ export function createResourceServers({ defaultResource, targets, authority }: R
       return allowed;
     }
     if (ctx.oidc.route !== 'token' || !grant?.teamId || !grant.accountId) return allowed;
+    if (!namedBy(grant, defaultResource).includes(target.resource))
+      throw new errors.InvalidTarget('access to it was not consented to');
     // A resource server sees only the token, so the token never says more than its user may do at this moment.
     const permissions = await authority.permissionsIn(grant.accountId, grant.teamId);
     return scopesWithin(allowed, permissions ?? new Set());
@@ -142,4 +148,33 @@ export function createResourceServers({ defaultResource, targets, authority }: R
       } as ResourceServer;
     },
   };
+}
+
+interface Consumable {
+  resource?: string | string[];
+  consume(): Promise<void>;
+}
+
+/** Before a code or refresh token is used up: whatever resource it cannot be used for must not cost it. */
+export function useResourceCheck(
+  provider: Provider,
+  { targets, defaultResource }: Pick<ResourceServersOptions, 'targets' | 'defaultResource'>,
+): void {
+  for (const Model of [provider.AuthorizationCode, provider.RefreshToken]) {
+    const prototype = Model.prototype as unknown as Consumable;
+    const { consume } = prototype;
+    prototype.consume = async function consumeFor() {
+      const { params, client } = Provider.ctx!.oidc;
+      const granted = [this.resource ?? []].flat();
+      const asked = [(params!.resource as string | string[] | undefined) ?? granted].flat();
+      // Of several the server's own API is meant without a word, as in `defaultResource` above.
+      const chosen = asked.includes(defaultResource) ? defaultResource : asked.length === 1 ? asked[0] : undefined;
+      if (chosen === undefined || !granted.includes(chosen)) throw new errors.InvalidTarget();
+      const target = await targets.find(chosen);
+      if (target === undefined) throw new errors.InvalidTarget();
+      if (!target.isWithoutScopes && ![...allowedScopes(client!)].some(target.hasScope))
+        throw new errors.InvalidTarget();
+      return consume.call(this);
+    };
+  }
 }

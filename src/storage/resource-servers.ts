@@ -158,11 +158,26 @@ export async function dropAllowedScopes(
   return rows;
 }
 
+/** Takes scopes of one resource out of every consent: a word that comes back is asked for anew. */
+export async function dropGrantedScopes(tx: Queryable, identifier: string, words: readonly string[]): Promise<void> {
+  await tx.query(
+    `UPDATE grants SET payload = jsonb_set(payload, ARRAY['resources', $1], to_jsonb(array_to_string(ARRAY(
+         SELECT word FROM unnest(string_to_array(payload #>> ARRAY['resources', $1], ' ')) AS word
+         WHERE word <> ALL($2::text[])), ' ')))
+     WHERE string_to_array(payload #>> ARRAY['resources', $1], ' ') && $2::text[]`,
+    [identifier, words],
+  );
+}
+
 /** Takes a resource out of every consent: one that is registered again under its name is asked for anew. */
 export async function dropGrantedResource(tx: Queryable, identifier: string): Promise<void> {
-  await tx.query(`UPDATE grants SET payload = payload #- ARRAY['resources', $1] WHERE payload -> 'resources' ? $1`, [
-    identifier,
-  ]);
+  await tx.query(
+    `UPDATE grants SET payload = CASE WHEN payload ? 'named'
+       THEN jsonb_set(payload #- ARRAY['resources', $1::text], '{named}', (payload -> 'named') - $1::text)
+       ELSE payload #- ARRAY['resources', $1::text] END
+     WHERE payload -> 'named' ? $1 OR payload -> 'resources' ? $1`,
+    [identifier],
+  );
 }
 
 function settings({ name, scopes, accessTokenTtlSeconds, signingAlg }: ResourceServerSettings): unknown[] {

@@ -8,6 +8,7 @@ export interface AppRecord {
   name: string;
   baseUrl: string;
   allowedScopes: readonly string[];
+  enabled: boolean;
 }
 
 export interface Registrations {
@@ -17,7 +18,7 @@ export interface Registrations {
 /** @throws AppError `failed_precondition` when the app was deleted meanwhile */
 export async function appOf(registrations: Registrations, pending: PendingInteraction): Promise<AppRecord> {
   const found = await registrations.findForProtocol(String(pending.params.client_id ?? ''));
-  if (found?.kind === 'app') return found.record;
+  if (found?.kind === 'app' && found.record.enabled) return found.record;
   throw new AppError('failed_precondition', 'The app that sent you here is no longer registered.');
 }
 

@@ -116,5 +116,9 @@ export function createConsentStep(deps: ConsentDeps): Step {
 
 /** Asked for, and allowed to the app at this moment. */
 function grantable(app: AppRecord, pending: PendingInteraction): string[] {
-  return pending.requestedScopes.filter((scope) => app.allowedScopes.includes(scope));
+  if (pending.requestedScopes.every((scope) => app.allowedScopes.includes(scope))) return pending.requestedScopes;
+  throw new AppError(
+    'failed_precondition',
+    'The app may not ask for all of this any more. Go back to the app and start again.',
+  );
 }

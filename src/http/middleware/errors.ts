@@ -27,7 +27,8 @@ export function handleErrors({ renderPage, onError }: ErrorOptions): Middleware 
           ? new AppError('invalid_argument', 'The request is not well-formed.', { cause: thrown })
           : thrown,
       );
-      if (!error.expected) onError(error, ctx);
+      // What is unavailable without a cause was switched off, or is known to be away: nobody has to look into it.
+      if (!error.expected && !(error.kind === 'unavailable' && error.cause === undefined)) onError(error, ctx);
       if (ctx.headerSent || !ctx.writable) return;
       ctx.status = statusOf(thrown) ?? error.status;
       if (error.kind === 'unavailable') ctx.set('Retry-After', '5');

@@ -34,6 +34,17 @@ test('the settings are read with their ETag, changed in part, and read back', as
   expect([second.body, second.headers.etag]).toEqual([changed.body, changed.headers.etag]);
 });
 
+test('what was read can be sent back, also when the configuration starts outside the range', async () => {
+  const wide = await startTestServer({ env: { SESSION_TTL: '9000000', SESSION_IDLE_TTL: '120' } });
+  const on = createApi(wide);
+  const [as, path] = [await on.key('Admin'), '/api/v1/settings/sign-in'];
+  const { updated_at: _, ...read } = (await on.call({ as, path })).body.value;
+  const sent = await on.call({ as, path, method: 'PATCH', body: { ...read, [ENABLED]: false } });
+  expect([sent.status, sent.body.value]).toMatchObject([200, { ...read, [ENABLED]: false }]);
+  expect((await on.call({ as, path, method: 'PATCH', body: { session_idle_seconds: 119 } })).status).toBe(400);
+  await wide.close();
+});
+
 test('row 118: of parallel changes with one ETag one is made, the other gets 412', async () => {
   for (const round of [1, 2]) {
     const headers = { 'if-match': (await call()).headers.etag! };
