@@ -47,7 +47,8 @@ export interface AppOptions {
 export function createApp({ config, secrets, db, logger }: AppOptions): App {
   const { issuer } = config;
   const onError = (error: unknown) => logger.error({ err: error }, 'background failure');
-  const domain = createDomain({ db, secrets, lifetimes: config.lifetimes, onError, onAvailability });
+  const { lifetimes, importPeppers: peppers } = config;
+  const domain = createDomain({ db, secrets, lifetimes, peppers, onError, onAvailability });
   const { notifications, sealing } = domain;
   const draining = createDraining();
 

@@ -7,6 +7,30 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { AppError, type FieldViolation } from './errors.ts';
 
+/** Lines `name=secret`; a secret is text, or `hex:…` or `base64:…` for bytes. Undefined for what is not so. */
+function pepperLines(value: string): Map<string, Buffer> | undefined {
+  const peppers = new Map<string, Buffer>();
+  for (const line of value.split(/\r?\n/)) {
+    if (line.trim() === '') continue;
+    const [, name, encoding, text] = /^\s*([A-Za-z0-9._-]{1,64})=(?:(hex|base64):)?(.+)$/.exec(line) ?? [];
+    if (name === undefined || text === undefined || peppers.has(name)) return undefined;
+    const secret = Buffer.from(text, (encoding ?? 'utf8') as BufferEncoding);
+    if (secret.length === 0 || (encoding === 'hex' && secret.length * 2 !== text.length)) return undefined;
+    peppers.set(name, secret);
+  }
+  return peppers;
+}
+
+const peppers = z.string().transform((value, context) => {
+  const lines = pepperLines(value);
+  if (lines !== undefined) return lines;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be lines name=secret, each name once; write hex: or base64: before a secret that is not text',
+  });
+  return z.NEVER;
+});
+
 interface Variable {
   default?: string;
   /** A secret may come from the file that `<NAME>_FILE` names. */
@@ -78,6 +102,12 @@ const VARIABLES = {
     description:
       'The instance secret: seals signing keys, signs cookies and page tokens. Required with DATABASE_URL, otherwise made and kept in DATA_DIR. A list (newest first) rotates it',
     schema: secretList,
+  },
+  IMPORT_PEPPERS: {
+    secret: true,
+    description:
+      'The secrets of imported hmac-sha256 keys, one line name=secret each (hex: or base64: before one that is not text)',
+    schema: peppers,
   },
   TRUST_PROXY: {
     default: '0',
@@ -174,6 +204,8 @@ export interface Config {
   dataDir: string;
   /** Newest first; undefined: read from, or made in, `dataDir`. */
   secrets: string[] | undefined;
+  /** Secrets of imported keys by name. */
+  importPeppers: ReadonlyMap<string, Buffer>;
   trustProxy: number;
   logLevel: string;
   bootstrapAdmin: { email: string; password: string } | undefined;
@@ -228,6 +260,7 @@ export function readConfig(env: Record<string, string | undefined> = process.env
     databasePoolSize: parsed.DATABASE_POOL_SIZE!,
     dataDir: resolve(parsed.DATA_DIR!),
     secrets: parsed.SECRET,
+    importPeppers: parsed.IMPORT_PEPPERS ?? new Map(),
     trustProxy: parsed.TRUST_PROXY!,
     logLevel: parsed.LOG_LEVEL!,
     bootstrapAdmin: email !== undefined && password !== undefined ? { email, password } : undefined,

@@ -30,10 +30,10 @@ const RULES: Record<string, Rule> = {
   domain: {
     rooms: ['errors.ts', 'storage'],
     types: ['config.ts'],
-    packages: ['jose', 'lru-cache', 'zod'],
+    packages: ['bcryptjs', 'jose', 'lru-cache', 'zod'],
   },
   // Published for other services: of ours it takes the errors along and nothing else.
-  resource: { rooms: ['errors.ts'], packages: ['jose'], packageTypes: ['koa'] },
+  resource: { rooms: ['errors.ts'], packages: ['jose'], packageTypes: ['express', 'fastify', 'hono'] },
   // Of storage only what `OF_STORAGE` lists.
   oidc: { rooms: ['errors.ts', 'domain'], types: ['config.ts'], packages: ['oidc-provider', 'jose'] },
   http: {

@@ -25,6 +25,7 @@ describe('the configuration', () => {
       host: '127.0.0.1',
       port: 3000,
       databaseUrl: undefined,
+      importPeppers: new Map(),
       databasePoolSize: 10,
       dataDir: path.resolve('data'),
       secrets: undefined,
@@ -157,8 +158,23 @@ describe('a secret from a file', () => {
     expect(withFile.map(({ name }) => name.split(',')[0])).toEqual([
       'DATABASE_URL',
       'SECRET',
+      'IMPORT_PEPPERS',
       'BOOTSTRAP_ADMIN_PASSWORD',
     ]);
     expect(readConfig({ PORT_FILE: '/nowhere' })).toEqual(readConfig({}));
   });
+});
+
+test('the secrets of imported keys are lines of names and secrets, as text or bytes', () => {
+  const { importPeppers } = readConfig({ IMPORT_PEPPERS: 'old=a=b, c\r\n\nraw=hex:00ff\nmore=base64:AP8=\n' });
+  expect([...importPeppers]).toEqual([
+    ['old', Buffer.from('a=b, c')],
+    ['raw', Buffer.from([0, 255])],
+    ['more', Buffer.from([0, 255])],
+  ]);
+  for (const IMPORT_PEPPERS of ['nothing', 'a=', '=x', 'a b=x', 'a=1\na=2', 'a=hex:0', 'a=hex:xyz']) {
+    const { fields, message } = problemsOf({ IMPORT_PEPPERS });
+    expect(fields).toEqual([{ field: 'IMPORT_PEPPERS', description: expect.stringContaining('name=secret') }]);
+    expect(message).not.toContain(IMPORT_PEPPERS);
+  }
 });

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addAppCommands } from './app.ts';
 import { addAuditCommands } from './audit.ts';
+import { addCheckApiCommand } from './check-api.ts';
 import { addClientCommands } from './client.ts';
 import { addCredentialCommands } from './credential.ts';
 import type { Deps } from './deps.ts';
@@ -38,6 +39,7 @@ const COMMANDS = [
   addResourceServerCommands,
   addSettingsCommands,
   addSigningKeyCommands,
+  addCheckApiCommand,
 ];
 
 /** Runs the command the process was started with, and sets its exit code. */

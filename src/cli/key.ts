@@ -6,6 +6,7 @@ import { PERMISSIONS } from '../domain/permissions.ts';
 import { AppError } from '../errors.ts';
 import { scopes, seconds, time } from './arguments.ts';
 import type { Deps } from './deps.ts';
+import { addKeyImport } from './key-import.ts';
 import { fields, type Output, table, wire } from './output.ts';
 
 const MOST_LISTED = 1_000;
@@ -39,6 +40,7 @@ export function addKeyCommands(program: Command, deps: Deps): void {
   addChange(key, deps, 'revoke', 'switch a key off until it is reinstated');
   addChange(key, deps, 'reinstate', 'switch a revoked key on again');
   addChange(key, deps, 'delete', 'end a key for good');
+  addKeyImport(key, deps);
 }
 
 function addCreate(key: Command, { output, withSession }: Deps): void {
@@ -113,7 +115,7 @@ function addShow(key: Command, { output, withSession }: Deps): void {
     .action(async (id: string) => {
       const found = await withSession(({ domain }) => domain.apiKeys.find(id));
       if (found === undefined) throw new AppError('not_found', 'There is no such API key.');
-      output.print(toWire(found), fields({ ...describe(found), scopes: found.scopes }));
+      output.print(toWire(found), fields({ ...describe(found), scopes: found.scopes, external_id: found.externalId }));
     });
 }
 

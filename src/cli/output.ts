@@ -7,6 +7,8 @@ export interface Output {
   print(json: unknown, ...text: string[]): void;
   /** One of many results that come as time goes by: with `--json` one line each, else the values in one line. */
   line(json: unknown, values: unknown[]): void;
+  /** Something to know beside the result, on stderr; not with `--json`, whose result says it all. */
+  note(text: string): void;
   /** Reports a failure; answers the exit code. */
   fail(error: unknown): number;
   /** Reports that the words were not understood. */
@@ -28,6 +30,9 @@ export function writeTo(out: Sink, err: Sink, { json }: { json: boolean }): Outp
     line(value, values) {
       const text = values.map((one) => show(one) || '-').join('  ');
       out.write(`${json ? JSON.stringify(value) : text}\n`);
+    },
+    note(text) {
+      if (!json) err.write(`${text}\n`);
     },
     fail(error) {
       const failure = asAppError(error);

@@ -37,7 +37,8 @@ export async function openSession(): Promise<Session> {
     await (config.databaseUrl === undefined ? migrate(db) : requireCurrentSchema(db));
     const secrets = await instanceSecrets(config);
     // Notifications are not started: a process that lives for one command has nothing to forget.
-    const domain = createDomain({ db, secrets, lifetimes: config.lifetimes, onError: () => {} });
+    const { lifetimes, importPeppers: peppers } = config;
+    const domain = createDomain({ db, secrets, lifetimes, peppers, onError: () => {} });
     return {
       config,
       domain,

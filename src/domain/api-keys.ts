@@ -25,6 +25,8 @@ import type { Authority } from './authority.ts';
 import { createCache } from './cache.ts';
 import { creatorOf } from './creator.ts';
 import { checkExpiry } from './expiry.ts';
+import type { Peppers } from './imported-digests.ts';
+import { createImportedKeys } from './imported-keys.ts';
 import { requireCovers, scopesToGive, withinScopes } from './key-scopes.ts';
 import type { LastUsed } from './last-used.ts';
 import { checkName, isUuid } from './names.ts';
@@ -104,8 +106,11 @@ export interface ApiKeys {
   /**
    * The key a text is, with what it may do now. Undefined, for one reason as for another, when it was damaged, is
    * unknown, replaced, revoked or expired, or its owner is gone, disabled or no longer in the team.
+   * @throws AppError `unavailable` when too many imported keys with a bcrypt hash are being checked
    */
   verify(text: string): Promise<VerifiedKey | undefined>;
+  /** Whether a text that is none of ours by its looks begins like a key that was imported. */
+  mayBeImported(text: string): Promise<boolean>;
 }
 
 export interface ApiKeysOptions {
@@ -114,9 +119,13 @@ export interface ApiKeysOptions {
   authority: Pick<Authority, 'permissionsIn' | 'teamExists'>;
   notifications: Notifications;
   lastUsed: LastUsed;
+  /** Of imported keys. */
+  peppers?: Peppers | undefined;
 }
 
-export function createApiKeys({ db, audit, authority, notifications, lastUsed }: ApiKeysOptions): ApiKeys {
+export function createApiKeys(options: ApiKeysOptions): ApiKeys {
+  const { db, audit, authority, notifications, lastUsed, peppers = new Map() } = options;
+  const importedKeys = createImportedKeys({ db, notifications, peppers });
   // Announced by id and looked up by digest: any change empties it, which costs each key in use one lookup.
   const byDigest = createCache<ApiKey & { textExpiresAt: Date | null }>({ notifications, clearedBy: ['api_keys'] });
 
@@ -243,10 +252,13 @@ export function createApiKeys({ db, audit, authority, notifications, lastUsed }:
       }),
     async verify(text) {
       const kind = classify(text);
-      if (kind !== 'personal' && kind !== 'team') return undefined;
+      const isOurs = kind === 'personal' || kind === 'team';
+      if (!isOurs && !(await importedKeys.mayBe(text))) return undefined;
       // Found by digest: no comparison of secrets whose duration could tell anything.
       const digest = digestOf(text);
-      const key = await byDigest.get(digest.toString('base64url'), () => findApiKeyByDigest(db, digest));
+      const key = await byDigest.get(digest.toString('base64url'), () =>
+        isOurs ? findApiKeyByDigest(db, digest) : importedKeys.find(text),
+      );
       // Times are looked at on every use: nobody announces that they have come.
       if (key?.status !== ACTIVE || isOver(key.expiresAt) || isOver(key.textExpiresAt)) return undefined;
       const rights = await rightsOf(key);
@@ -263,6 +275,7 @@ export function createApiKeys({ db, audit, authority, notifications, lastUsed }:
         expiresAt: earlier(key.expiresAt, key.textExpiresAt),
       };
     },
+    mayBeImported: importedKeys.mayBe,
   };
 }
 

@@ -45,6 +45,7 @@ export const OPERATIONS = {
   'api_keys.reinstate': { permission: 'apikeys:write', reach: 'own', others: 'users:write' },
   'api_keys.rotate': { permission: 'apikeys:write', reach: 'own' },
   'api_keys.delete': { permission: 'apikeys:write', reach: 'own', others: 'users:write' },
+  'api_keys.import': { permission: 'users:write', reach: 'root' },
   'teams.list': { permission: 'teams:read', reach: 'team' },
   'teams.get': { permission: 'teams:read', reach: 'team' },
   'teams.create': { permission: 'teams:write', reach: 'root' },

@@ -13,6 +13,8 @@ import { createClientSecrets } from './client-secrets.ts';
 import { createConnectedApps } from './connected-apps.ts';
 import { createCredentials } from './credentials.ts';
 import { createIdempotency } from './idempotency.ts';
+import type { Peppers } from './imported-digests.ts';
+import { createKeyImport } from './key-import.ts';
 import { createLastUsed } from './last-used.ts';
 import { createLogin } from './login.ts';
 import { createMemberships } from './memberships.ts';
@@ -38,6 +40,8 @@ export interface DomainOptions {
   /** The instance secrets, newest first. */
   secrets: readonly string[];
   lifetimes: Pick<Lifetimes, 'idToken' | 'session' | 'sessionIdle'>;
+  /** Secrets of imported keys by name (default none). */
+  peppers?: Peppers;
   /** Told of failures nobody waits for. */
   onError: (error: unknown) => void;
   /** Told when the database goes away and comes back. */
@@ -46,7 +50,7 @@ export interface DomainOptions {
 
 export type Domain = ReturnType<typeof createDomain>;
 
-export function createDomain({ db, secrets, lifetimes, onError, onAvailability }: DomainOptions) {
+export function createDomain({ db, secrets, lifetimes, peppers, onError, onAvailability }: DomainOptions) {
   const notifications = createNotifications({ db, onError, ...(onAvailability && { onAvailability }) });
   const sealing = createSealing(secrets);
   const audit = createAudit({ db, onError });
@@ -72,7 +76,8 @@ export function createDomain({ db, secrets, lifetimes, onError, onAvailability }
     login: createLogin({ db, audit, passwords }),
     setup: createSetup({ db, audit, users, teams, memberships }),
     settings: createSettings({ db, audit, notifications, lifetimes }),
-    apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed }),
+    apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed, peppers }),
+    keyImport: createKeyImport({ db, audit, authority, peppers }),
     clientSecrets: createClientSecrets({ db, audit, authority }),
     connectedApps: createConnectedApps({ db, audit }),
     credentials: createCredentials({ db }),

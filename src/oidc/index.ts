@@ -53,7 +53,7 @@ export interface EngineOptions {
   registrations: Registrations;
   resourceServers: Pick<ResourceServers, 'findForProtocol'>;
   settings: Pick<Settings, 'current' | 'latest'>;
-  apiKeys: Pick<ApiKeys, 'verify'>;
+  apiKeys: Pick<ApiKeys, 'verify' | 'mayBeImported'>;
   signingKeys: SigningKeys;
   revokedTokens: RevokedTokens;
   lastUsed: LastUsed;

@@ -18,7 +18,7 @@ import type { Targets } from './resource-servers.ts';
 export interface IntrospectionOptions extends TokenRightsOptions {
   db: Queryable;
   issuer: string;
-  apiKeys: Pick<ApiKeys, 'verify'>;
+  apiKeys: Pick<ApiKeys, 'verify' | 'mayBeImported'>;
   verifyAccessToken: VerifyAccessToken;
   targets: Pick<Targets, 'find'>;
 }
@@ -49,7 +49,12 @@ export function createIntrospectStep(options: IntrospectionOptions): Step {
     if (ctx.oidc.client!.clientAuthMethod === 'none')
       throw new errors.InvalidClientAuth('a public client has no proof');
     try {
-      if (isJwt(token)) ctx.body = await introspectJwt(options, ctx.oidc.client!, token);
+      if (await options.apiKeys.mayBeImported(token)) {
+        const answer = await introspectApiKey(options, ctx.oidc.client!, token);
+        // It can look like a refresh token, and may be one.
+        if (answer === INACTIVE && !isJwt(token)) await next();
+        else ctx.body = answer;
+      } else if (isJwt(token)) ctx.body = await introspectJwt(options, ctx.oidc.client!, token);
       else if (/^lk[pt]_/.test(token)) ctx.body = await introspectApiKey(options, ctx.oidc.client!, token);
       else await next();
     } catch (error) {

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { Refused } from './decision.ts';
 import type { Principal } from './principal.ts';
+import type { ResourceOptions } from './settings.ts';
 
 /** Answers whose key this is, or undefined for one that is unknown, revoked, expired or without its owner. */
 export type VerifyApiKey = (key: string) => Promise<Principal | undefined>;
@@ -31,6 +32,14 @@ export function checkApiKeyText(key: string): void {
   ) {
     throw new Refused('invalid_token', 'Malformed API key', 'wrong checksum');
   }
+}
+
+/** First characters of texts the issuer makes itself, and of JSON in base64, with which every JWT begins. */
+const NOT_LEGACY = /^(?:lk[pts]_|ey)/;
+
+/** Whether `text` is to be checked as a key from elsewhere, which can have any shape, also that of a JWT. */
+export async function isLegacyKey(text: string, legacyKeys: ResourceOptions['legacyKeys']): Promise<boolean> {
+  return legacyKeys !== undefined && !NOT_LEGACY.test(text) && (await legacyKeys(text));
 }
 
 /** The one answer for every well-formed key that opens nothing. */

@@ -1,5 +1,5 @@
 import { createAccessTokenVerifier, invalidToken, type VerifyAccessToken } from './access-token.ts';
-import { checkApiKeyText, unauthenticated, type VerifyApiKey } from './api-key.ts';
+import { checkApiKeyText, isLegacyKey, unauthenticated, type VerifyApiKey } from './api-key.ts';
 import { type Credential, findCredential, type ResourceRequest } from './credential.ts';
 import { type Decision, type Failure, failure, Refused, unavailable } from './decision.ts';
 import { createDiscovery, type FindEndpoint } from './discovery.ts';
@@ -56,8 +56,10 @@ export function createAuthenticator(options: ResourceOptions): Authenticator {
   };
 
   /** The credential's shape alone decides who checks it: a bad JWT is never tried as a key, nor a key as a JWT. */
-  function verify(request: ResourceRequest, credential: Credential): Promise<Principal> {
-    return isJwt(credential.token)
+  async function verify(request: ResourceRequest, credential: Credential): Promise<Principal> {
+    const isLegacy = await isLegacyKey(credential.token, settings.legacyKeys);
+    if (!isLegacy && !isJwt(credential.token)) checkApiKeyText(credential.token);
+    return !isLegacy && isJwt(credential.token)
       ? acceptAccessToken(request, credential, verifyAccessToken, checkProof)
       : acceptApiKey(credential, verifyApiKey, settings);
   }
@@ -86,7 +88,6 @@ async function acceptApiKey(
   verifyApiKey: VerifyApiKey | undefined,
   settings: Settings,
 ): Promise<Principal> {
-  checkApiKeyText(token);
   if (scheme === 'DPoP') throw unauthenticated('DPoP scheme for an API key');
   if (!verifyApiKey) throw unauthenticated('API keys are not accepted');
   let principal: Principal | undefined;

@@ -6,13 +6,23 @@
  * Does not own: issuing anything, the database, what a scope allows. It knows the issuer by URL only and imports
  * nothing of the server but its error class, so that it runs in other people's services (Node 20.15 or later).
  *
- * `createAuthenticator` is the core without a framework; the other functions are the Koa adapter.
+ * `createAuthenticator` is the core without a framework; the other functions are the Koa adapter. The adapters for
+ * other frameworks are modules of their own (`latchkey/resource/express` and so on): each takes only types from its
+ * framework, so that none is a dependency.
  */
 export type { VerifyApiKey } from './api-key.ts';
 export { type Authenticator, createAuthenticator } from './authenticator.ts';
 export type { ResourceRequest } from './credential.ts';
 export type { Decision, Failure } from './decision.ts';
-export { authenticate, type KoaOptions, protectedResourceMetadata, type RenderFailure, requireScope } from './koa.ts';
+export {
+  authenticate,
+  type KoaContext,
+  type KoaMiddleware,
+  type KoaOptions,
+  protectedResourceMetadata,
+  type RenderFailure,
+  requireScope,
+} from './koa.ts';
 export type { ProtectedResourceMetadata } from './metadata.ts';
 export type { Principal } from './principal.ts';
 export type { ResourceOptions } from './settings.ts';

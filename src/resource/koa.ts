@@ -1,22 +1,39 @@
-import type { Context, Middleware, Next } from 'koa';
-import { AppError } from '../errors.ts';
-import { type Authenticator, createAuthenticator } from './authenticator.ts';
-import type { ResourceRequest } from './credential.ts';
+import { admit, createScopeCheck, servedMetadata } from './admission.ts';
+import { createAuthenticator } from './authenticator.ts';
 import type { Failure } from './decision.ts';
+import { nodeRequest } from './node-request.ts';
 import type { Principal } from './principal.ts';
-import { checkScopeWords, type ResourceOptions } from './settings.ts';
+import type { ResourceOptions } from './settings.ts';
 
-/** Sends a refusal. Keep its status and headers; the body is yours to shape. */
-export type RenderFailure = (ctx: Context, failure: Failure) => void | Promise<void>;
+/** The part of Koa's context that is used. Described here, so that the types of `latchkey/resource` need no Koa. */
+export interface KoaContext {
+  method: string;
+  path: string;
+  originalUrl: string;
+  headers: Record<string, string | string[] | undefined>;
+  req: { rawHeaders: string[] };
+  request: object;
+  state: object;
+  status: number;
+  body: unknown;
+  set(fields: Record<string, string>): void;
+}
+
+/** Middleware as `app.use` and the routes of `@koa/router` take it. */
+export type KoaMiddleware = (ctx: KoaContext, next: () => Promise<unknown>) => Promise<unknown>;
 
 /** What only the Koa adapter needs to know. */
 export interface KoaOptions {
-  /** Replaces the built-in answer, for instance to add a request id. */
-  renderFailure?: RenderFailure;
+  /** Replaces the built-in answer, for instance to add a request id. Declare `ctx` as `Koa.Context` to use all of it. */
+  renderFailure?(ctx: KoaContext, failure: Failure): void | Promise<void>;
 }
 
-/** Who authenticated which request: what `requireScope` needs to answer in the same way. */
-const authenticated = new WeakMap<Context, { authenticator: Authenticator; render: RenderFailure }>();
+/** Sends a refusal. Keep its status and headers; the body is yours to shape. */
+export type RenderFailure = NonNullable<KoaOptions['renderFailure']>;
+
+interface State {
+  principal?: Principal;
+}
 
 /**
  * Koa middleware: puts the caller into `ctx.state.principal` and goes on, or answers 400, 401 or 503 itself.
@@ -24,13 +41,16 @@ const authenticated = new WeakMap<Context, { authenticator: Authenticator; rende
  *
  * @throws AppError `invalid_argument` naming the option that is wrong.
  */
-export function authenticate(options: ResourceOptions, { renderFailure = renderJson }: KoaOptions = {}): Middleware {
+export function authenticate(options: ResourceOptions, { renderFailure = sendJson }: KoaOptions = {}): KoaMiddleware {
   const authenticator = createAuthenticator(options);
-  return async (ctx: Context, next: Next) => {
-    const decision = await authenticator.authenticate(requestOf(ctx, authenticator));
+  return async (ctx, next) => {
+    const { method, originalUrl, headers } = ctx;
+    const { body } = ctx.request as { body?: unknown };
+    const request = { method, originalUrl, headers, rawHeaders: ctx.req.rawHeaders, body };
+    const decision = await authenticator.authenticate(nodeRequest(request, authenticator));
     if (!decision.principal) return renderFailure(ctx, decision);
-    ctx.state.principal = decision.principal;
-    authenticated.set(ctx, { authenticator, render: renderFailure });
+    (ctx.state as State).principal = decision.principal;
+    admit(ctx, authenticator, (failure) => renderFailure(ctx, failure));
     return next();
   };
 }
@@ -41,15 +61,11 @@ export function authenticate(options: ResourceOptions, { renderFailure = renderJ
  *
  * @throws AppError `invalid_argument` for a word that is not a scope; `internal`, per request, without `authenticate`.
  */
-export function requireScope(...scopes: string[]): Middleware {
-  if (scopes.length === 0) throw new AppError('invalid_argument', 'requireScope needs at least one scope');
-  checkScopeWords('requireScope', scopes);
-  return async (ctx: Context, next: Next) => {
-    const principal: Principal | undefined = ctx.state.principal;
-    const by = authenticated.get(ctx);
-    if (!principal || !by) throw new AppError('internal', 'requireScope was used without authenticate before it');
-    const refusal = by.authenticator.checkScope(principal, scopes);
-    return refusal ? by.render(ctx, refusal) : next();
+export function requireScope(...scopes: string[]): KoaMiddleware {
+  const refusalOf = createScopeCheck<void>(scopes);
+  return async (ctx, next) => {
+    const refuse = refusalOf(ctx, (ctx.state as State).principal);
+    return refuse ? refuse() : next();
   };
 }
 
@@ -59,42 +75,17 @@ export function requireScope(...scopes: string[]): Middleware {
  *
  * @throws AppError `invalid_argument` naming the option that is wrong.
  */
-export function protectedResourceMetadata(options: ResourceOptions): Middleware {
-  const { metadata } = createAuthenticator(options);
-  if (!metadata) throw new AppError('invalid_argument', 'resource must be set, because audience is not a URL');
-  return async (ctx: Context, next: Next) => {
-    if (!metadata.paths.has(ctx.path) || (ctx.method !== 'GET' && ctx.method !== 'HEAD')) return next();
-    ctx.set('Cache-Control', 'public, max-age=300');
+export function protectedResourceMetadata(options: ResourceOptions): KoaMiddleware {
+  const metadata = servedMetadata(options);
+  return async (ctx, next) => {
+    if (!metadata.isAsked(ctx.method, ctx.path)) return next();
+    ctx.set({ ...metadata.headers });
     ctx.body = metadata.document;
   };
 }
 
-function requestOf(ctx: Context, authenticator: Authenticator): ResourceRequest {
-  const { body } = ctx.request as { body?: unknown };
-  const form = typeof body === 'object' && body !== null && ctx.is('urlencoded') ? body : undefined;
-  return {
-    method: ctx.method,
-    url: authenticator.externalUrl(ctx.originalUrl),
-    query: ctx.querystring,
-    headers: isRepeated(ctx.req.rawHeaders, 'authorization')
-      ? { ...ctx.headers, authorization: ['', ''] }
-      : ctx.headers,
-    form: form as Record<string, unknown> | undefined,
-  };
-}
-
-/** Node keeps the first of several Authorization headers and drops the rest; only the raw list shows them. */
-function isRepeated(rawHeaders: readonly string[], name: string): boolean {
-  let times = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const header = rawHeaders[i] as string;
-    if (header.length === name.length && header.toLowerCase() === name) times++;
-  }
-  return times > 1;
-}
-
-function renderJson(ctx: Context, failure: Failure): void {
+function sendJson(ctx: KoaContext, failure: Failure): void {
   ctx.status = failure.status;
-  ctx.set(failure.headers);
+  ctx.set({ ...failure.headers });
   ctx.body = failure.body;
 }

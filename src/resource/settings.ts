@@ -43,6 +43,11 @@ export interface ResourceOptions {
   maxStale?: number;
   /** Checks API keys in process. */
   verifyApiKey?: VerifyApiKey;
+  /**
+   * Whether a text that does not look like a key of the issuer's making is to be checked as one all the same, because keys
+   * were imported from elsewhere: `(text) => text.startsWith('acme_')`. Never asked about JWTs. Default: no text is.
+   */
+  legacyKeys?: (text: string) => boolean | Promise<boolean>;
   /** Checks API keys by asking the issuer (RFC 7662) as this OAuth client; `cacheSeconds` 0 to 60, default 10. */
   introspection?: { clientId: string; clientSecret: string; cacheSeconds?: number };
   /** Whether a token that verifies is revoked all the same; asked on every request with the token's claims. */
@@ -82,6 +87,7 @@ const KNOWN: Record<keyof ResourceOptions, 'string' | 'number' | 'boolean' | 'fu
   jwks: 'function',
   maxStale: 'number',
   verifyApiKey: 'function',
+  legacyKeys: 'function',
   introspection: 'object',
   isRevoked: 'function',
   onError: 'function',

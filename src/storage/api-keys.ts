@@ -26,6 +26,8 @@ export interface ApiKeyRecord {
   expiresAt: Date | null;
   /** Until when the text before the last rotation is good too; null when it is not. */
   previousExpiresAt: Date | null;
+  /** What the key was called where it was imported from; null for a key made here. */
+  externalId: string | null;
   version: string;
 }
 
@@ -57,7 +59,8 @@ const COLUMNS = `id, kind, prefix, last_four AS "lastFour", name, team_id AS "te
   (SELECT teams.name FROM teams WHERE teams.id = team_id) AS "teamName", user_id AS "userId",
   (SELECT users.email FROM users WHERE users.id = user_id) AS "ownerEmail", scopes, status,
   created_by AS "createdBy", created_at AS "createdAt", updated_at AS "updatedAt",
-  last_access_at AS "lastAccessAt", expires_at AS "expiresAt", previous_expires_at AS "previousExpiresAt", ${VERSION}`;
+  last_access_at AS "lastAccessAt", expires_at AS "expiresAt", previous_expires_at AS "previousExpiresAt",
+  external_id AS "externalId", ${VERSION}`;
 
 const LISTING: Listing = {
   columns: COLUMNS,
@@ -123,6 +126,23 @@ export async function findApiKeyByDigest(
     `SELECT ${COLUMNS}, CASE WHEN digest = $1 THEN NULL ELSE previous_expires_at END AS "textExpiresAt"
      FROM api_keys WHERE digest = $1 OR previous_digest = $1`,
     [digest],
+  );
+  return rows[0];
+}
+
+/**
+ * A key by what it was imported as, and until when that is good: null as long as the key was not rotated. Its first
+ * rotation leaves no digest of a former text behind, so an overlap without one is that of what was imported.
+ */
+export async function findImportedApiKey(
+  db: Queryable,
+  id: string,
+): Promise<(ApiKeyRecord & { textExpiresAt: Date | null }) | undefined> {
+  const { rows } = await db.query<ApiKeyRecord & { textExpiresAt: Date | null }>(
+    `SELECT ${COLUMNS}, CASE WHEN digest IS NULL THEN NULL WHEN previous_digest IS NOT NULL THEN to_timestamp(0)
+       ELSE coalesce(previous_expires_at, to_timestamp(0)) END AS "textExpiresAt"
+     FROM api_keys WHERE id = $1`,
+    [id],
   );
   return rows[0];
 }

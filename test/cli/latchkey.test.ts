@@ -33,6 +33,7 @@ const COMMAND_OF = {
   'api_keys.reinstate': 'key reinstate',
   'api_keys.rotate': 'key rotate',
   'api_keys.delete': 'key delete',
+  'api_keys.import': 'key import',
   'teams.list': 'team list',
   'teams.get': 'team show',
   'teams.create': 'team create',
@@ -128,7 +129,7 @@ describe('what is said to people and programs', () => {
     const names = [...out.slice(out.indexOf('Commands:')).matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name);
     expect(names).toEqual([
       ...['serve', 'migrate', 'user', 'team', 'role', 'app', 'client', 'key', 'credential', 'audit', 'provider'],
-      ...['resource-server', 'settings', 'signing-key', 'help'],
+      ...['resource-server', 'settings', 'signing-key', 'check-api', 'help'],
     ]);
   });
 

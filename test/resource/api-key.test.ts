@@ -245,3 +245,22 @@ describe('introspection', () => {
     expect(await resource({ introspection })(key)).toMatchObject({ status: 503 });
   });
 });
+
+test('keys from elsewhere are looked up when the API says so, whatever their shape; JWTs and keys of ours never are', async () => {
+  const asked: string[] = [];
+  const legacyKeys = (text: string) => {
+    asked.push(text);
+    return text.startsWith('SG.');
+  };
+  const check = resource({ verifyApiKey: async (key) => (key === 'SG.a.b' ? OWNER : undefined), legacyKeys });
+  expect(await check('SG.a.b')).toEqual({ principal: OWNER });
+  const messageOf = async (key: string) => ((await check(key)) as Failure).body.message;
+  expect(await messageOf('SG.a.c')).toBe('Unauthenticated');
+  expect(await messageOf('SH.a.b')).toBe('Invalid access token');
+  expect(await messageOf('other')).toBe('Malformed API key');
+  expect(asked).toEqual(['SG.a.b', 'SG.a.c', 'SH.a.b', 'other']);
+  expect(await messageOf('eyJ.a.b')).toBe('Invalid access token');
+  expect(await messageOf('lkp_x')).toBe('Malformed API key');
+  expect(asked).toHaveLength(4);
+  expect(await check('SG.a.b', 'DPoP')).toMatchObject({ status: 401 });
+});

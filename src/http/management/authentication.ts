@@ -23,7 +23,7 @@ export interface AuthenticationOptions
   audience: string;
   publishedKeys: () => JSONWebKeySet;
   isRevoked: (token: { jti?: unknown; grant_id?: unknown }) => boolean;
-  apiKeys: Pick<ApiKeys, 'verify'>;
+  apiKeys: Pick<ApiKeys, 'verify' | 'mayBeImported'>;
   audit: Pick<Audit, 'note'>;
   authority: TokenRightsOptions['authority'] & Pick<Authority, 'teamsOf'>;
   lastUsed: Pick<LastUsed, 'touch'>;
@@ -58,6 +58,7 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
         return rights === undefined;
       },
       scopesSupported: options.scopesSupported,
+      legacyKeys: apiKeys.mayBeImported,
       async verifyApiKey(text) {
         const key = await apiKeys.verify(text);
         if (key === undefined) return undefined;
@@ -72,7 +73,7 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
       },
     },
     {
-      renderFailure(ctx, failure) {
+      renderFailure(ctx: Context, failure) {
         noteRefusal(options.audit, ctx, failure);
         renderFailure(ctx, failure);
       },

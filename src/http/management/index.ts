@@ -12,6 +12,7 @@ import { type AuthenticationOptions, createAuthentication } from './authenticati
 import { createClientSecretOperations } from './client-secrets.ts';
 import { createConnectedAppOperations } from './connected-apps.ts';
 import { createCredentialOperations } from './credentials.ts';
+import { createKeyImportOperations } from './key-imports.ts';
 import { createOauthAppOperations } from './oauth-apps.ts';
 import { createOauthClientOperations } from './oauth-clients.ts';
 import type { Operation } from './operation.ts';
@@ -48,6 +49,7 @@ export function createManagement(options: ManagementOptions): Management {
   const operations = [
     ...createTeamKeyOperations(options),
     ...createApiKeyOperations(options),
+    ...createKeyImportOperations(options),
     ...createTeamOperations(options),
     ...createUserOperations(options),
     ...createRoleOperations(options),

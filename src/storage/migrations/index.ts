@@ -5,6 +5,7 @@ import engine from './0003-engine.ts';
 import operations from './0004-operations.ts';
 import notifications from './0005-notifications.ts';
 import management from './0006-management.ts';
+import importedKeys from './0007-imported-keys.ts';
 
 export interface Migration {
   number: number;
@@ -19,6 +20,7 @@ export const MIGRATIONS: readonly Migration[] = [
   operations,
   notifications,
   management,
+  importedKeys,
 ].map((sql, index) => ({
   number: index + 1,
   ...sql,

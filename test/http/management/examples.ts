@@ -1,5 +1,5 @@
 /** One good request for every operation of the API, on objects of one team made for it. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import type { OperationId } from '../../../src/domain/authorization.ts';
 import { ROLE_IDS, ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
@@ -115,6 +115,10 @@ export const EXAMPLES: Record<OperationId, Make> = {
   'api_keys.reinstate': at(ownKey, ':reinstate', {}),
   'api_keys.rotate': at(ownKey, ':rotate', {}),
   'api_keys.delete': at(ownKey),
+  'api_keys.import': async ({ teamId }) => ({
+    path: `${OWN_KEYS}:import`,
+    body: { keys: [{ digest: randomBytes(32).toString('hex'), algorithm: 'sha256', name: 'Old', team: teamId }] },
+  }),
   'teams.list': fixed('/api/v1/teams'),
   'teams.get': async ({ teamId }) => ({ path: `/api/v1/teams/${teamId}` }),
   'teams.create': async () => ({ path: '/api/v1/teams', body: { name: `Team ${randomUUID()}` } }),
