@@ -320,7 +320,7 @@ describe('lists and bodies', () => {
     }
     expect((await send('name=x', { 'content-type': 'application/x-www-form-urlencoded' })).status).toBe(400);
     expect((await send('{"name":"x"}', { 'content-type': 'text/plain' })).status).toBe(400);
-    expect(await send(`{"name":"${'x'.repeat(300_000)}"}`)).toMatchObject({ status: 413, body: { code: 3 } });
+    expect(await send(`{"name":"${'x'.repeat(600_000)}"}`)).toMatchObject({ status: 413, body: { code: 3 } });
   });
 
   test('what is not there is 404 in the form of the API', async () => {

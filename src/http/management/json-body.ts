@@ -4,7 +4,7 @@ import getRawBody from 'raw-body';
 import type { z } from 'zod';
 import { AppError, type FieldViolation, invalidField } from '../../errors.ts';
 
-const LIMIT = 256 * 1024;
+const LIMIT = 512 * 1024;
 // A small body can be wrong in thousands of places; the answer stays small too.
 const MOST_VIOLATIONS = 20;
 const LONGEST_FIELD = 100;
@@ -47,7 +47,7 @@ export function check<Schema extends z.ZodType>(value: unknown, schema: Schema):
 
 function tooLarge(error: unknown): never {
   if ((error as { type?: string }).type !== 'entity.too.large') throw error;
-  throw new AppError('too_large', 'The body must be at most 256 KB.', { cause: error });
+  throw new AppError('too_large', 'The body must be at most 512 KB.', { cause: error });
 }
 
 function parse(bytes: Buffer): unknown {

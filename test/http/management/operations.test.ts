@@ -292,10 +292,10 @@ describe('bodies', () => {
   });
 
   test('too large a body, and a packed one, are refused as what they are', async () => {
-    const large = await api.call({ as: operator, path: KEYS, body: { name: 'x'.repeat(300_000), team_id: team } });
+    const large = await api.call({ as: operator, path: KEYS, body: { name: 'x'.repeat(600_000), team_id: team } });
     expect([large.status, large.body]).toEqual([
       413,
-      { code: 3, message: expect.stringContaining('256 KB'), details: [] },
+      { code: 3, message: expect.stringContaining('512 KB'), details: [] },
     ]);
     const headers = { 'content-encoding': 'gzip' };
     const packed = await api.call({ as: operator, path: KEYS, body: { name: 'Key', team_id: team }, headers });
