@@ -1,5 +1,6 @@
 /** What a command says: text for people, or with `--json` one JSON value for programs, on stdout; failures on stderr. */
 import { stripVTControlCharacters } from 'node:util';
+import { wireName } from '../domain/changed-fields.ts';
 import { type AppError, asAppError } from '../errors.ts';
 
 export interface Output {
@@ -84,10 +85,5 @@ function show(value: unknown): string {
 
 /** A record as the management API writes it: snake_case names, times in RFC 3339. */
 export function wire(record: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(record).map(([name, value]) => [
-      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      value,
-    ]),
-  );
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [wireName(name), value]));
 }

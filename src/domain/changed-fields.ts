@@ -7,7 +7,10 @@ import { isDeepStrictEqual } from 'node:util';
  */
 export function changedFields<T extends object>(before: T, after: T): string[] {
   const keys = Object.keys(after) as (keyof T & string)[];
-  return keys
-    .filter((key) => !isDeepStrictEqual(before[key], after[key]))
-    .map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+  return keys.filter((key) => !isDeepStrictEqual(before[key], after[key])).map(wireName);
+}
+
+/** A field's name as the wire has it. */
+export function wireName(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -1,8 +1,8 @@
 /** When something is to end, as callers say it. */
 import { invalidField } from '../errors.ts';
 
-// Past this PostgreSQL and JavaScript no longer agree on what a date is.
-const LATEST = Date.parse('9999-12-31T23:59:59.999Z');
+/** Past this PostgreSQL and JavaScript no longer agree on what a date is. */
+export const LATEST = Date.parse('9999-12-31T23:59:59.999Z');
 
 /**
  * A time of expiry: undefined or null for never, else in the future.

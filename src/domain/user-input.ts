@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { invalidField } from '../errors.ts';
 import type { DigestSetting, UserRecord } from '../storage/users.ts';
+import { LATEST } from './expiry.ts';
 import { checkEmail, checkName, checkText } from './names.ts';
 
 /** The integers the wire has for them (wire contract, Users). */
@@ -9,8 +10,6 @@ export const PERSONAS = { GENERAL: 1, TECHNICAL: 2, BUSINESS: 3 } as const;
 export const DIGEST_FREQUENCIES = { DAILY: 1, WEEKLY: 2, MONTHLY: 3 } as const;
 
 const MOST_DIGESTS = 20;
-// Past this PostgreSQL and JavaScript no longer agree on what a date is.
-const LATEST = Date.parse('9999-12-31T23:59:59.999Z');
 
 /** What is kept in the user's own row and anybody may read. Names are at most 255 characters each. */
 export interface UserFields {

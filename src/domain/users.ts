@@ -6,6 +6,7 @@ import { findRolePermissions } from '../storage/roles.ts';
 import * as storage from '../storage/users.ts';
 import type { Actor, Audit } from './audit.ts';
 import type { Caller } from './authorization.ts';
+import { wireName } from './changed-fields.ts';
 import type { MayGive, Memberships, TeamRoles } from './memberships.ts';
 import { checkEmail, isUuid } from './names.ts';
 import type { Passwords } from './passwords.ts';
@@ -160,7 +161,7 @@ export function createUsers({ db, audit, passwords, memberships }: UsersOptions)
     const { enabled, ...rest } = news;
     const user = { ...before, email: news.email ?? before.email };
     if (enabled !== undefined) await record(tx, enabled ? 'user.enabled' : 'user.disabled', user, actor);
-    const fields = Object.keys(rest).map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+    const fields = Object.keys(rest).map(wireName);
     const previous = news.email === undefined ? {} : { previous_email: before.email };
     if (fields.length > 0) await record(tx, 'user.updated', user, actor, { fields, ...previous });
   }

@@ -14,6 +14,7 @@ import { rightsBehind, type TokenRightsOptions } from '../../domain/token-rights
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
 import { callerFrom } from './actor.ts';
+import { noteRefusal } from './refusals.ts';
 import { createCallerOfSession, type SessionOptions } from './session.ts';
 
 export interface AuthenticationOptions
@@ -74,7 +75,7 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
     },
     {
       renderFailure(ctx: Context, failure) {
-        noteRefusal(options.audit, ctx, failure);
+        noteFailure(options.audit, ctx, failure);
         renderFailure(ctx, failure);
       },
     },
@@ -106,16 +107,11 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
 }
 
 /** A credential that opens nothing, and a right that is lacking. Coming without any credential is neither. */
-function noteRefusal(audit: Pick<Audit, 'note'>, ctx: Context, { status, reason }: Failure): void {
+function noteFailure(audit: Pick<Audit, 'note'>, ctx: Context, { status, reason }: Failure): void {
   if (status === 503 || ctx.get('authorization') === '') return;
   const caller = ctx.state.caller as Caller | undefined;
-  audit.note({
-    action: 'api_request.refused',
-    outcome: 'refused',
-    actor: caller?.actor ?? { kind: 'anonymous', id: '', ...requestInfoOf(ctx.req) },
-    teamId: caller?.teamId,
-    details: { method: ctx.method, status, reason },
-  });
+  const nobody = { actor: { kind: 'anonymous' as const, id: '', ...requestInfoOf(ctx.req) } };
+  noteRefusal(audit, ctx, caller ?? nobody, { status, reason });
 }
 
 function renderFailure(ctx: Context, failure: Failure): void {

@@ -22,17 +22,6 @@ export const SECRET = z
 /** The secret itself, where it is answered once. */
 export const SECRET_TEXT = z.string().meta({ description: 'The secret itself; in this answer and never again' });
 
-/** The `jwks` field. */
-export const JWKS = z
-  .object({ keys: z.array(z.record(z.string(), z.unknown())) })
-  .meta({ id: 'PublicJwks', description: 'A JWK Set (RFC 7517 §5) of public keys' });
-
-/** What ending an app or client answers about what ended with it. */
-export const ENDED = {
-  ended_grants: z.int().meta({ description: 'Consents of users' }),
-  ended_tokens: z.int().meta({ description: 'Refresh tokens and codes; access tokens end too, and are not counted' }),
-};
-
 const BODY = z.strictObject({
   overlap_seconds: z
     .int()

@@ -2,13 +2,13 @@
 import { z } from 'zod';
 import type { ClientSecret, ClientSecrets } from '../../domain/client-secrets.ts';
 import type { OauthApp, OauthApps } from '../../domain/oauth-apps.ts';
-import { ENDED, JWKS, SECRET, SECRET_TEXT, secretToWire } from './client-secrets.ts';
-import { movingTime, requireUnchanged } from './echo.ts';
+import { SECRET_TEXT } from './client-secrets.ts';
+import { requireUnchanged } from './echo.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
 import { found, operation } from './operation.ts';
+import { ECHO, ENDED, PROOF, proofToWire, RECORD, recordToWire, SENT_KEYS } from './registrations.ts';
 import type { Noun } from './routes.ts';
-import { time } from './schemas.ts';
 
 const TYPES = ['confidential', 'public'] as const;
 
@@ -22,17 +22,11 @@ const APP = z
     post_logout_redirect_uris: z.array(z.string()),
     allowed_scopes: z.array(z.string()),
     type: z.enum(TYPES),
-    token_endpoint_auth_method: z.string(),
-    jwks: JWKS.optional(),
-    jwks_uri: z.string().optional(),
+    ...PROOF,
     id_token_signed_response_alg: z.string(),
     enabled: z.boolean(),
     logo_url: z.string().optional(),
-    created_by: z.string().nullable(),
-    created_at: time,
-    updated_at: time,
-    last_used_at: time.nullable().meta({ description: 'Null: never' }),
-    secrets: z.array(SECRET).meta({ description: 'Those that live' }),
+    ...RECORD,
   })
   .meta({ id: 'OAuth2App' });
 
@@ -57,8 +51,7 @@ const SETTINGS = {
     .string()
     .optional()
     .meta({ description: 'client_secret_basic, client_secret_post, private_key_jwt; none for a public app' }),
-  jwks: JWKS.optional(),
-  jwks_uri: z.string().optional().meta({ description: 'Where its JWK Set is: https, instead of `jwks`' }),
+  ...SENT_KEYS,
   id_token_signed_response_alg: z.string().optional().meta({ description: 'RS256 (default), ES256 or EdDSA' }),
   logo_url: z.string().nullable().optional().meta({ description: 'https; null for none' }),
 };
@@ -68,7 +61,6 @@ const UPDATE = z.strictObject(SETTINGS).partial();
 
 const TAG = 'OAuth2 apps';
 const PATH = '/api/v1/oauth2/apps';
-const ECHO = { last_used_at: movingTime, secrets: { last_used_at: movingTime } };
 const VALUE = z.object({ value: APP });
 const PROTECTED = Object.keys(APP.shape).filter((name) => !Object.hasOwn(SETTINGS, name));
 const typeFilter = {
@@ -231,16 +223,10 @@ function toWire(app: OauthApp & { secrets: ClientSecret[] }) {
     post_logout_redirect_uris: app.postLogoutRedirectUris,
     allowed_scopes: app.allowedScopes,
     type: app.type,
-    token_endpoint_auth_method: app.tokenEndpointAuthMethod,
-    ...(app.jwks && { jwks: app.jwks }),
-    ...(app.jwksUri !== null && { jwks_uri: app.jwksUri }),
+    ...proofToWire(app),
     id_token_signed_response_alg: app.idTokenSignedResponseAlg,
     enabled: app.enabled,
     ...(app.logoUrl !== null && { logo_url: app.logoUrl }),
-    created_by: app.createdBy,
-    created_at: app.createdAt.toISOString(),
-    updated_at: app.updatedAt.toISOString(),
-    last_used_at: app.lastUsedAt?.toISOString() ?? null,
-    secrets: app.secrets.map(secretToWire),
+    ...recordToWire(app),
   };
 }

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { type Caller, requireTeamInReach, teamReach } from '../../domain/authorization.ts';
 import type { ClientSecret, ClientSecrets } from '../../domain/client-secrets.ts';
 import type { OauthClient, OauthClients } from '../../domain/oauth-clients.ts';
-import { ENDED, JWKS, SECRET, SECRET_TEXT, secretToWire } from './client-secrets.ts';
-import { movingTime, requireUnchanged } from './echo.ts';
+import { SECRET_TEXT } from './client-secrets.ts';
+import { requireUnchanged } from './echo.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
 import { found, operation } from './operation.ts';
+import { ECHO, ENDED, PROOF, proofToWire, RECORD, recordToWire, SENT_KEYS } from './registrations.ts';
 import type { Noun } from './routes.ts';
-import { time } from './schemas.ts';
 
 const CLIENT = z
   .object({
@@ -21,14 +21,8 @@ const CLIENT = z
     team_name: z.string(),
     allowed_scopes: z.array(z.string()),
     enabled: z.boolean(),
-    token_endpoint_auth_method: z.string(),
-    jwks: JWKS.optional(),
-    jwks_uri: z.string().optional(),
-    created_by: z.string().nullable(),
-    created_at: time,
-    updated_at: time,
-    last_used_at: time.nullable().meta({ description: 'Null: never' }),
-    secrets: z.array(SECRET).meta({ description: 'Those that live' }),
+    ...PROOF,
+    ...RECORD,
   })
   .meta({ id: 'OAuth2Client' });
 
@@ -43,8 +37,7 @@ const SETTINGS = {
     .string()
     .optional()
     .meta({ description: 'client_secret_basic, client_secret_post or private_key_jwt' }),
-  jwks: JWKS.optional(),
-  jwks_uri: z.string().optional().meta({ description: 'Where its JWK Set is: https, instead of `jwks`' }),
+  ...SENT_KEYS,
 };
 
 const CREATE = z.strictObject({ ...SETTINGS, team_id: z.string() });
@@ -52,7 +45,6 @@ const UPDATE = z.strictObject(SETTINGS).partial();
 
 const TAG = 'OAuth2 clients';
 const PATH = '/api/v1/oauth2/clients';
-const ECHO = { last_used_at: movingTime, secrets: { last_used_at: movingTime } };
 const VALUE = z.object({ value: CLIENT });
 const PROTECTED = Object.keys(CLIENT.shape).filter((name) => !Object.hasOwn(SETTINGS, name));
 const GUARD = 'Whoever does it can act as the client, and must have every one of its scopes in its team.';
@@ -212,13 +204,7 @@ function toWire(client: OauthClient & { secrets: ClientSecret[] }) {
     team_name: client.teamName,
     allowed_scopes: client.allowedScopes,
     enabled: client.enabled,
-    token_endpoint_auth_method: client.tokenEndpointAuthMethod,
-    ...(client.jwks && { jwks: client.jwks }),
-    ...(client.jwksUri !== null && { jwks_uri: client.jwksUri }),
-    created_by: client.createdBy,
-    created_at: client.createdAt.toISOString(),
-    updated_at: client.updatedAt.toISOString(),
-    last_used_at: client.lastUsedAt?.toISOString() ?? null,
-    secrets: client.secrets.map(secretToWire),
+    ...proofToWire(client),
+    ...recordToWire(client),
   };
 }

@@ -11,6 +11,7 @@ import { callerOf } from './actor.ts';
 import { check, parseJson, readBody } from './json-body.ts';
 import { type Answer, bodySchemaOf, failuresOf, type Operation } from './operation.ts';
 import type { PageTokens } from './page-tokens.ts';
+import { noteRefusal } from './refusals.ts';
 
 /** The operations of one noun; lists wait for what signs their page tokens. */
 export type Noun = (Operation | ((pageTokens: PageTokens) => Operation))[];
@@ -70,7 +71,10 @@ function answerWith(one: Operation, options: RoutesOptions): Middleware {
       ctx.body = answer.body;
     } catch (thrown) {
       const { kind, status } = asAppError(thrown);
-      if (kind === 'permission_denied') noteRefusal(options.audit, ctx, caller, one);
+      // A right that is lacking in a way only the operation knows of; what the scope check refuses is noted there.
+      if (kind === 'permission_denied') {
+        noteRefusal(options.audit, ctx, caller, { operation: one.id, status, reason: 'permission denied' });
+      }
       // A mistake of ours is never meant.
       if (kind === 'internal' || !declared.has(kind)) options.onUndeclared(one.id, status);
       throw thrown;
@@ -140,15 +144,4 @@ async function once(
 function whose(ctx: Context, { actor, teamId }: Caller): string {
   const { credential, clientId, claims } = (ctx.state.principal ?? {}) as Partial<Principal>;
   return JSON.stringify([actor.kind, actor.id, teamId, credential?.kind ?? 'session', clientId, claims?.scope]);
-}
-
-/** A right that is lacking in a way only the operation knows of; what the scope check refuses is noted there. */
-function noteRefusal(audit: Pick<Audit, 'note'>, ctx: Context, caller: Caller, one: Operation): void {
-  audit.note({
-    action: 'api_request.refused',
-    outcome: 'refused',
-    actor: caller.actor,
-    teamId: caller.teamId,
-    details: { method: ctx.method, operation: one.id, status: 403, reason: 'permission denied' },
-  });
 }

@@ -10,6 +10,7 @@ import type { Caller } from '../../domain/authorization.ts';
 import { AppError } from '../../errors.ts';
 import type { Csrf } from '../middleware/csrf.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
+import { noteRefusal } from './refusals.ts';
 
 /** Who is logged in with a browser. */
 export interface BrowserSession {
@@ -49,12 +50,8 @@ export function createCallerOfSession({ sessionOf, csrf, authority, audit }: Ses
       return { actor, teamId, userId, permissions };
     } catch (error) {
       if (error instanceof AppError && error.kind === 'permission_denied') {
-        audit.note({
-          action: 'api_request.refused',
-          outcome: 'refused',
-          actor: { kind: 'user', id: userId, ...requestInfoOf(ctx.req) },
-          details: { method: ctx.method, status: error.status, reason: error.message },
-        });
+        const actor = { kind: 'user' as const, id: userId, ...requestInfoOf(ctx.req) };
+        noteRefusal(audit, ctx, { actor }, { status: error.status, reason: error.message });
       }
       throw error;
     }
