@@ -25,6 +25,13 @@ export interface TestUser {
 /** Every permission, for a key that is to have whatever its owner has. */
 export const ALL_SCOPES: readonly string[] = Object.keys(PERMISSIONS);
 
+/** The fields a refusal names. */
+export function fieldsOf({ body }: Pick<RawAnswer, 'body'>): string[] {
+  return body.details.flatMap((one: { field_violations: { field: string }[] }) =>
+    one.field_violations.map(({ field }) => field),
+  );
+}
+
 let count = 0;
 
 /** Short ways to call the API of a test server and to make who calls. */

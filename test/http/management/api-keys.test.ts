@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { NAMED_ONLY, ROLE_IDS, ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
-import { ALL_SCOPES, type Api, createApi, type TestUser } from '../../support/api.ts';
+import { ALL_SCOPES, type Api, createApi, fieldsOf, type TestUser } from '../../support/api.ts';
 import {
   authorize,
   clientCredentials,
@@ -48,10 +48,6 @@ const uses = async (text: string) => (await api.call({ as: text, path: '/api/v1/
 const list = (query: Record<string, string> = {}, by = as) =>
   api.call({ as: by, path: `${KEYS}?${new URLSearchParams({ page_size: '1000', ...query })}` });
 const ids = ({ body }: RawAnswer): string[] => body.values.map(({ id }: { id: string }) => id);
-const fieldsOf = ({ body }: RawAnswer) =>
-  body.details.flatMap((one: { field_violations?: { field: string }[] }) =>
-    (one.field_violations ?? []).map(({ field }) => field),
-  );
 
 describe('making a key', () => {
   test('it is shown once, and stands for its owner in everything but what only scopes can name', async () => {

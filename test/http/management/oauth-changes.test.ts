@@ -1,6 +1,6 @@
 /** Changes of apps and clients over HTTP that they have in common, and what a change of one thing does to others. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Api, type ApiCall, createApi } from '../../support/api.ts';
+import { type Api, type ApiCall, createApi, fieldsOf } from '../../support/api.ts';
 import { REDIRECT_URI } from '../../support/flows.ts';
 import { createClientKey } from '../../support/proofs.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
@@ -50,6 +50,32 @@ describe.each([
       { action: `oauth_${noun}.created` },
       { action: `oauth_${noun}.updated`, details: { changed: ['name'] } },
     ]);
+  });
+
+  test('row 112: as it was read may be sent back after it was used', async () => {
+    const { client_secret: _, ...read } = await create();
+    const one = `${path}/${read.id}`;
+    await server.db.query(`UPDATE oauth_${noun}s SET last_used_at = now() WHERE id = $1`, [read.id]);
+    await server.db.query(`UPDATE client_secrets SET last_used_at = now() WHERE oauth_${noun}_id = $1`, [read.id]);
+    const used = (await call(one)).body.value;
+    expect([used.last_used_at, used.secrets[0].last_used_at]).not.toContain(null);
+    for (const body of [read, used]) {
+      const { status, body: answer } = await call(one, { method: 'PATCH', body });
+      expect([status, answer.value]).toEqual([200, { ...used, updated_at: answer.value.updated_at }]);
+    }
+    const later = { last_used_at: '2090-01-01T00:00:00.000Z' };
+    const [secret] = read.secrets;
+    const wrong = [
+      later,
+      ...[
+        { ...secret, ...later },
+        { ...secret, prefix: 'x' },
+      ].map((changed) => ({ secrets: [changed] })),
+    ];
+    for (const changes of [...wrong, { secrets: [] }, { secrets: [secret, secret] }]) {
+      const { status, body } = await call(one, { method: 'PATCH', body: { ...read, ...changes } });
+      expect([status, fieldsOf({ body })]).toEqual([400, Object.keys(changes)]);
+    }
   });
 
   test('and its resource server can be changed by many at once', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
-import { type Api, type ApiCall, createApi } from '../../support/api.ts';
+import { type Api, type ApiCall, createApi, fieldsOf } from '../../support/api.ts';
 import { clientCredentials, createTestClient } from '../../support/flows.ts';
 import { createClientKey } from '../../support/proofs.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
@@ -41,8 +41,6 @@ afterAll(() => server?.close());
 
 const call = (path: string, more: Partial<ApiCall> = {}) =>
   api.call({ as: operator, path: `${CLIENTS}${path}`, ...more });
-const fieldsOf = (body: { details: { field_violations: { field: string }[] }[] }) =>
-  body.details[0]?.field_violations.map(({ field }) => field);
 const input = (changes: object = {}) => ({
   name: 'Billing',
   team_id: team,
@@ -120,37 +118,11 @@ test('row 111, row 112: what is protected may be echoed, and not changed', async
   expect(echoed.body.value.description).toBe('changed');
   for (const changes of [{ id: ROOT_TEAM_ID }, { team_id: ROOT_TEAM_ID }, { enabled: false }, { created_by: null }]) {
     const { status, body } = await call(`/${made.id}`, { as: root, method: 'PATCH', body: changes });
-    expect([status, fieldsOf(body)]).toEqual([400, Object.keys(changes)]);
+    expect([status, fieldsOf({ body })]).toEqual([400, Object.keys(changes)]);
   }
   for (const changes of [{ id: made.id }, { enabled: true }, { created_by: null }, { role: 'Admin' }]) {
     const { status, body } = await call('', { as: root, body: input(changes) });
-    expect([status, fieldsOf(body)]).toEqual([400, Object.keys(changes)]);
-  }
-});
-
-test('row 112: what was read of a client may be sent back after it was used', async () => {
-  const { client_secret: _, ...read } = await create();
-  const path = `/${read.id}`;
-  await server.db.query('UPDATE oauth_clients SET last_used_at = now() WHERE id = $1', [read.id]);
-  await server.db.query('UPDATE client_secrets SET last_used_at = now() WHERE oauth_client_id = $1', [read.id]);
-  const used = (await call(path)).body.value;
-  expect([used.last_used_at, used.secrets[0].last_used_at]).not.toContain(null);
-  for (const body of [read, used]) {
-    const { status, body: answer } = await call(path, { method: 'PATCH', body });
-    expect([status, answer.value]).toEqual([200, { ...used, updated_at: answer.value.updated_at }]);
-  }
-  const later = { last_used_at: '2090-01-01T00:00:00.000Z' };
-  const [secret] = read.secrets;
-  const wrong = [
-    later,
-    ...[
-      { ...secret, ...later },
-      { ...secret, prefix: 'x' },
-    ].map((one) => ({ secrets: [one] })),
-  ];
-  for (const changes of [...wrong, { secrets: [] }, { secrets: [secret, secret] }]) {
-    const { status, body } = await call(path, { method: 'PATCH', body: { ...read, ...changes } });
-    expect([status, fieldsOf(body)]).toEqual([400, Object.keys(changes)]);
+    expect([status, fieldsOf({ body })]).toEqual([400, Object.keys(changes)]);
   }
 });
 
@@ -164,7 +136,7 @@ test.each<[object, string]>([
   [{ jwks_uri: 'https://127.0.0.1/jwks' }, 'jwks_uri'],
 ])('%j is refused', async (changes, field) => {
   const { status, body } = await call('', { body: input(changes) });
-  expect([status, fieldsOf(body)]).toEqual([400, [field]]);
+  expect([status, fieldsOf({ body })]).toEqual([400, [field]]);
 });
 
 describe('nobody gives a client what they lack', () => {

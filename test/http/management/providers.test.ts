@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
-import { type Api, createApi } from '../../support/api.ts';
+import { type Api, createApi, fieldsOf } from '../../support/api.ts';
 import type { RawAnswer } from '../../support/request.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 
@@ -32,7 +32,6 @@ async function make(as: string, body: object = {}) {
 }
 
 const names = ({ body }: RawAnswer): string[] => body.values.map(({ name }: { name: string }) => name);
-const fieldsOf = ({ body }: RawAnswer) => body.details[0].field_violations.map(({ field }: { field: string }) => field);
 const query = (params: Record<string, string>) => `?${new URLSearchParams(params)}`;
 
 describe('which providers there are', () => {

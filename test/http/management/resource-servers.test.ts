@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { PERMISSIONS } from '../../../src/domain/permissions.ts';
-import { type Api, type ApiCall, createApi } from '../../support/api.ts';
+import { type Api, type ApiCall, createApi, fieldsOf } from '../../support/api.ts';
 import { createTestClient } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 
@@ -28,8 +28,6 @@ const input = (changes: object = {}) => ({
   scopes: [{ name: 'reports:read', description: 'Read reports' }, { name: 'reports:write' }],
   ...changes,
 });
-const fieldsOf = (body: { details: { field_violations: { field: string }[] }[] }) =>
-  body.details[0]?.field_violations.map(({ field }) => field);
 
 async function create(changes: object = {}) {
   const { status, body } = await call('', { body: input(changes) });
@@ -104,7 +102,7 @@ test.each<[string, object, string]>([
   ['row 112: an id', { id: '00000000-0000-4000-8000-000000000001' }, 'id'],
 ])('%s is refused by name', async (_, changes, field) => {
   const { status, body } = await call('', { body: input(changes) });
-  expect([status, fieldsOf(body)]).toEqual([400, [field]]);
+  expect([status, fieldsOf({ body })]).toEqual([400, [field]]);
   expect((await call()).body.values).toHaveLength(1);
 });
 
@@ -118,7 +116,7 @@ test('rows 111, 112: what the server sets, the id and the identifier stay as the
     created_at: '2020-01-01T00:00:00.000Z',
   })) {
     const { status, body } = await call(`/${made.id}`, { method: 'PATCH', body: { name: 'New', [field]: value } });
-    expect([field, status, fieldsOf(body)]).toEqual([field, 400, [field]]);
+    expect([field, status, fieldsOf({ body })]).toEqual([field, 400, [field]]);
   }
   expect((await call(`/${made.id}`)).body.value).toEqual(made);
 });

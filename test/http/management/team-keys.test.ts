@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
 import { createSecretText } from '../../../src/domain/secret-text.ts';
-import { type Api, createApi, type TestUser } from '../../support/api.ts';
+import { type Api, createApi, fieldsOf, type TestUser } from '../../support/api.ts';
 import { later } from '../../support/clock.ts';
 import { countStatuses, inParallel } from '../../support/parallel.ts';
 import type { RawAnswer } from '../../support/request.ts';
@@ -37,10 +37,6 @@ const uses = async (text: string) => (await api.call({ as: text, path: '/api/v1/
 const list = async (query: string, by = as) =>
   api.call({ as: by, path: `${KEYS}?${new URLSearchParams(query).toString()}` });
 const names = ({ body }: RawAnswer) => body.values.map(({ name }: { name: string }) => name);
-const fieldsOf = ({ body }: RawAnswer) =>
-  body.details.flatMap((one: { field_violations: { field: string }[] }) =>
-    one.field_violations.map(({ field }) => field),
-  );
 
 describe('the life of a key', () => {
   test('its text is in the answer that makes it and in none after it', async () => {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
-import { type Api, createApi } from '../../support/api.ts';
+import { type Api, createApi, fieldsOf } from '../../support/api.ts';
 import {
   authorize,
   clientCredentials,
@@ -49,10 +49,6 @@ function change(path: string, body: object, { as = root, method = 'PATCH', heade
 }
 
 const read = async (path: string) => (await api.call({ as: root, path })).body.value;
-const fieldsOf = ({ body }: RawAnswer): string[] =>
-  body.details.flatMap((one: { field_violations: { field: string }[] }) =>
-    one.field_violations.map(({ field }) => field),
-  );
 
 describe('a team', () => {
   const sent = () => ({

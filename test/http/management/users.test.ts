@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { ROLE_IDS, ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
-import { type Api, type ApiCall, createApi, type TestUser } from '../../support/api.ts';
+import { type Api, type ApiCall, createApi, fieldsOf, type TestUser } from '../../support/api.ts';
 import {
   authorizationUrl,
   authorize,
@@ -44,10 +44,6 @@ async function tables() {
   await server.domain.audit.flush();
   return api.rows('users', 'memberships', 'membership_roles', 'api_keys', 'grants', 'teams', 'roles', 'audit_events');
 }
-const fieldsOf = ({ body }: RawAnswer): string[] =>
-  body.details.flatMap((one: { field_violations: { field: string }[] }) =>
-    one.field_violations.map(({ field }) => field),
-  );
 let count = 0;
 const newEmail = () => `new-${++count}@example.com`;
 
