@@ -17,7 +17,7 @@ export async function checkSamples(
   const keys = createLocalJWKSet((await fetchJson(String(metadata.jwks_uri))) as never);
   const seen = new Set<string>();
   if (samples.length === 0) throw new Error(`${name}: no answers to check`);
-  for (const { client, body } of samples) {
+  for (const { about: client, body } of samples) {
     const answer = JSON.parse(body) as { access_token: string; token_type: string; scope?: string; expires_in: number };
     const { payload } = await jwtVerify(answer.access_token, keys, {
       issuer: origin,

@@ -25,6 +25,8 @@ export interface StartOptions {
   algorithm: 'ES256' | 'RS256';
   /** How many users that can log in (W2), and how dear their password hash is. */
   users?: { count: number; hash: 'full' | 'cheap' };
+  /** Life of Latchkey's access tokens, seconds; default 600, as everybody's. */
+  accessTokenTtl?: number;
 }
 
 export interface Contender {
@@ -38,6 +40,19 @@ export interface Contender {
   /** The one app W2 goes through. */
   app: { id: string; secret: string };
   stop(): Promise<void>;
+}
+
+/** Runs `work` with the embedded database of a contender that has one. */
+export async function withDatabase<T>(
+  { dataDir }: Pick<Contender, 'dataDir'>,
+  work: (connectionString: string) => Promise<T>,
+): Promise<T> {
+  const database = await openEmbeddedPostgres({ dataDir: dataDir!, role: 'command' });
+  try {
+    return await work(database.connectionString);
+  } finally {
+    await database.close();
+  }
 }
 
 /** What is running now: how to stop each. */
@@ -81,17 +96,17 @@ export async function startContender(name: ContenderName, options: StartOptions)
     let app = { id: 'app_bench', secret: 'bench-secret-bench-secret-bench-secret' };
     if (name === 'latchkey') {
       await mkdir(dataDir!, { mode: 0o711 });
-      child = await startLatchkey({ port, dataDir: dataDir!, algorithm: options.algorithm, log: join(home, 'log') });
+      const { algorithm, accessTokenTtl } = options;
+      child = await startLatchkey({ port, dataDir: dataDir!, algorithm, accessTokenTtl, log: join(home, 'log') });
       database = await openEmbeddedPostgres({ dataDir: dataDir!, role: 'command' });
       await seedClients(database.connectionString, options.clients);
       app = await seedApp(database.connectionString, options.users ?? { count: 0, hash: 'cheap' });
     } else {
       if (dataDir) database = await openEmbeddedPostgres({ dataDir, role: 'server' });
-      child = await startProcess(join(ROOT, 'bench/yardsticks', `${name}.ts`), join(home, 'log'), {
+      child = await startReady(`yardsticks/${name}.ts`, join(home, 'log'), {
         ...env,
         DATABASE_URL: database?.connectionString,
       });
-      await waitFor(child, join(home, 'log'), async () => /^ready$/m.test(readFileSync(join(home, 'log'), 'utf8')));
     }
     const { pid } = child;
     const roots = () => [pid!, ...(dataDir ? [postmasterPid(dataDir)] : [])];
@@ -107,7 +122,10 @@ export interface LatchkeyOptions {
   dataDir: string;
   log: string;
   algorithm?: string;
+  accessTokenTtl?: number | undefined;
   databaseUrl?: string;
+  /** Default: where it listens. */
+  issuer?: string;
   /** Do not wait for /readyz. */
   eager?: boolean;
 }
@@ -118,6 +136,8 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<ChildProc
     PORT: String(options.port),
     DATA_DIR: options.dataDir,
     ACCESS_TOKEN_ALG: options.algorithm,
+    ACCESS_TOKEN_TTL: options.accessTokenTtl?.toString(),
+    ISSUER: options.issuer,
     ...(options.databaseUrl && { DATABASE_URL: options.databaseUrl, SECRET: 'bench'.repeat(10) }),
   });
   if (!options.eager) {
@@ -163,6 +183,38 @@ export async function startProcess(
     output.close().catch(() => {});
   });
   return child;
+}
+
+/** Starts one of the programs in this folder and waits until it says `ready`. */
+async function startReady(file: string, log: string, env: Record<string, string | undefined>): Promise<ChildProcess> {
+  const child = await startProcess(join(ROOT, 'bench', file), log, env);
+  await waitFor(child, log, async () => /^ready$/m.test(readFileSync(log, 'utf8'))).catch(async (error) => {
+    await stopProcess(child);
+    throw error;
+  });
+  return child;
+}
+
+/** A program of this folder that listens on `PORT`. */
+export type Program = Pick<Contender, 'port' | 'origin' | 'roots' | 'stop'>;
+
+/** Starts a program that needs nothing but variables. */
+export async function startProgram(file: string, env: Record<string, string>): Promise<Program> {
+  const home = await mkdtemp(join(tmpdir(), 'latchkey-bench-program-'));
+  const port = await freePort();
+  let child: ChildProcess | undefined;
+  const stop = stopLater(async () => {
+    if (child) await stopProcess(child);
+    await rm(home, { recursive: true, force: true });
+  });
+  try {
+    child = await startReady(file, join(home, 'log'), { ...env, PORT: String(port) });
+    const { pid } = child;
+    return { port, origin: `http://localhost:${port}`, roots: () => [pid!], stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 async function waitFor(child: ChildProcess, log: string, ready: () => Promise<boolean>): Promise<void> {

@@ -68,7 +68,13 @@ async function run(job: FlowJob): Promise<FlowResult> {
 }
 
 /** From the app's link to the code, through as many pages as the server shows. */
-async function authorize(job: FlowJob, agent: Agent, endpoint: URL, user: string, verifier: string): Promise<string> {
+export async function authorize(
+  job: FlowJob,
+  agent: Agent,
+  endpoint: URL,
+  user: string,
+  verifier: string,
+): Promise<string> {
   const browser = createBrowser(agent);
   const state = randomBytes(16).toString('base64url');
   endpoint.search = new URLSearchParams({
@@ -96,7 +102,7 @@ async function authorize(job: FlowJob, agent: Agent, endpoint: URL, user: string
   return code;
 }
 
-async function tokenRequest(job: FlowJob, agent: Agent, endpoint: string, grant: Record<string, string>) {
+export async function tokenRequest(job: FlowJob, agent: Agent, endpoint: string, grant: Record<string, string>) {
   const form = new URLSearchParams({ client_id: job.app.id, client_secret: job.app.secret, ...grant }).toString();
   const headers = { 'content-type': 'application/x-www-form-urlencoded' };
   const { status, body } = await exchange(agent, 'POST', new URL(endpoint), headers, form);
@@ -113,7 +119,7 @@ async function tokenRequest(job: FlowJob, agent: Agent, endpoint: string, grant:
   return answer;
 }
 
-async function metadata(agent: Agent, origin: string): Promise<Record<string, string>> {
+export async function metadata(agent: Agent, origin: string): Promise<Record<string, string>> {
   const { body } = await exchange(agent, 'GET', new URL(`${origin}/.well-known/openid-configuration`), {});
   return JSON.parse(body);
 }

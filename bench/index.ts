@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- w1|w2|w5|list`: measurements against yardsticks in the same run, on loopback, for people to read. Owns the
+ * `npm run bench -- w1|w2|w3|w4|w5|list`: measurements against yardsticks in the same run, on loopback, for people to read. Owns the
  * workloads, the yardsticks and the load; nothing in the server or the tests knows of it.
  */
 import { parseArgs } from 'node:util';
@@ -8,12 +8,16 @@ import { list } from './list.ts';
 import { writeJson } from './report.ts';
 import { w1 } from './w1.ts';
 import { w2 } from './w2.ts';
+import { w3 } from './w3.ts';
+import { w4 } from './w4.ts';
 import { w5 } from './w5.ts';
 
 const HELP = `npm run bench -- <workload> [options]
 
   w1   client_credentials                    --connections 16,64 --clients 1,50,1000
   w2   authorize, login, consent, code, refresh   --parallel 8 --hash full|cheap
+  w3   introspection, and API keys checked in process   --connections 16
+  w4   the middleware in a Koa app           --connections 16
   w5   cold start to the first token
   list pages of 100,000 API keys             database time; target 50 ms
 
@@ -30,7 +34,7 @@ const { values, positionals } = parseArgs({
     contenders: { type: 'string', default: 'latchkey,bare' },
     pairs: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
-    connections: { type: 'string', default: '16,64' },
+    connections: { type: 'string' },
     clients: { type: 'string', default: '1,50,1000' },
     parallel: { type: 'string', default: '8' },
     hash: { type: 'string', default: 'full' },
@@ -47,8 +51,10 @@ const common = {
   algorithm: oneOf('algorithm', values.algorithm, ['ES256', 'RS256']),
 };
 const workloads: Record<string, () => Promise<unknown>> = {
-  w1: () => w1({ ...common, connections: numbers(values.connections), clients: numbers(values.clients) }),
+  w1: () => w1({ ...common, connections: numbers(values.connections ?? '16,64'), clients: numbers(values.clients) }),
   w2: () => w2({ ...common, parallel: number(values.parallel), hash: oneOf('hash', values.hash, ['full', 'cheap']) }),
+  w3: () => w3({ ...common, connections: numbers(values.connections ?? '16') }),
+  w4: () => w4({ ...common, connections: numbers(values.connections ?? '16') }),
   w5: () => w5(common),
   list: () => list(common),
 };

@@ -1,42 +1,71 @@
 /**
- * The load generator of W1: a process of its own that keeps N connections busy with token requests for some seconds and
- * writes what it saw as JSON. Straight on node:net, because a general HTTP client costs more than the server it measures.
+ * The load generator: a process of its own that keeps N connections busy with the requests it was given and writes what
+ * it saw as JSON. Straight on node:net, because a general HTTP client costs more than the server it measures.
  */
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 
+export interface LoadRequest {
+  /** The whole request as it goes over the connection. */
+  text: string;
+  /** What is known of it, for whoever looks at the answers kept. */
+  about: string;
+  /** Default 200. */
+  status?: string;
+  /** What the body of the right answer begins with, and what it holds besides. */
+  body?: string[];
+}
+
 export interface LoadJob {
   port: number;
-  /** `Host` header; the port is appended. */
-  path: string;
-  scope: string;
   connections: number;
+  requests: LoadRequest[];
   /** Length of the measurement, seconds. */
   seconds: number;
-  /** Whose credentials are sent, drawn at random for each request. */
-  clients: [id: string, secret: string][];
+  /** In turn, beginning with this one, or (default) drawn at random. */
+  from?: number;
+  /** Stop after this many, if that is sooner. */
+  most?: number;
+  /** How many right answers to keep, spread over the whole time; default 50. */
+  keep?: number;
 }
 
 export interface LoadResult {
   requests: number;
   /** How often which status came. */
   statuses: Record<string, number>;
+  /** How many answers were not the right one. */
+  wrong: number;
   /** Measured length, seconds. */
   seconds: number;
   /** Milliseconds. */
   p50: number;
   p99: number;
-  /** Some of the bodies, spread over the whole time, with the client that asked. */
-  samples: { client: string; body: string }[];
+  /** Some of the answers, with what their requests were about; `wrong` ones first of all. */
+  samples: { about: string; status: string; body: string; right: boolean }[];
 }
 
-const SAMPLES = 50;
 /** Latencies are counted in steps of 10 µs up to 1 s. */
 const STEP_MS = 0.01;
+const WRONG_KEPT = 10;
 
 interface Answer {
   status: string;
   body: string;
+}
+
+/** A form to send. */
+export function post(port: number, path: string, form: Record<string, string>): string {
+  const body = new URLSearchParams(form).toString();
+  return (
+    `POST ${path} HTTP/1.1\r\nHost: localhost:${port}\r\nContent-Type: application/x-www-form-urlencoded\r\n` +
+    `Content-Length: ${body.length}\r\n\r\n${body}`
+  );
+}
+
+/** A page to get with a credential. */
+export function get(port: number, path: string, credential: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\nAuthorization: Bearer ${credential}\r\n\r\n`;
 }
 
 if (import.meta.main) {
@@ -45,40 +74,46 @@ if (import.meta.main) {
 }
 
 async function run(job: LoadJob): Promise<LoadResult> {
+  const { requests: all, from, most = Number.POSITIVE_INFINITY, keep = 50 } = job;
   const latencies = new Uint32Array(100_001);
   const statuses: Record<string, number> = {};
   const samples: LoadResult['samples'] = [];
+  let sent = 0;
   let requests = 0;
+  let wrong = 0;
   const began = performance.now();
   const until = began + job.seconds * 1000;
 
   async function connection(): Promise<void> {
     const exchange = createExchange(connect({ port: job.port, host: '127.0.0.1', noDelay: true }));
-    while (performance.now() < until) {
-      const [client, secret] = job.clients[Math.floor(Math.random() * job.clients.length)]!;
+    while (performance.now() < until && sent < most) {
+      const at = from === undefined ? Math.floor(Math.random() * all.length) : (from + sent) % all.length;
+      const request = all[at]!;
+      sent += 1;
       const started = performance.now();
-      const { status, body } = await exchange.send(requestText(job, client, secret));
-      const step = Math.round((performance.now() - started) / STEP_MS);
-      latencies[Math.min(step, latencies.length - 1)]! += 1;
+      const { status, body } = await exchange.send(request.text);
+      const now = performance.now();
+      latencies[Math.min(Math.round((now - started) / STEP_MS), latencies.length - 1)]! += 1;
       statuses[status] = (statuses[status] ?? 0) + 1;
       requests += 1;
-      const due = ((performance.now() - began) / (job.seconds * 1000)) * SAMPLES;
-      if (status !== '200' ? samples.length < 2 * SAMPLES : samples.length < due) samples.push({ client, body });
+      const right = isRight(request, status, body);
+      if (!right) wrong += 1;
+      const due = Math.max((now - began) / (job.seconds * 1000), sent / most) * keep;
+      if (right ? samples.length < due : wrong <= WRONG_KEPT)
+        samples.push({ about: request.about, status, body, right });
     }
     exchange.close();
   }
 
   await Promise.all(Array.from({ length: job.connections }, connection));
   const seconds = (performance.now() - began) / 1000;
-  return { requests, statuses, seconds, p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), samples };
+  const [p50, p99] = [percentile(latencies, 0.5), percentile(latencies, 0.99)];
+  return { requests, statuses, wrong, seconds, p50, p99, samples };
 }
 
-function requestText({ port, path, scope }: LoadJob, client: string, secret: string): string {
-  const body = `grant_type=client_credentials&client_id=${client}&client_secret=${secret}&scope=${encodeURIComponent(scope)}`;
-  return (
-    `POST ${path} HTTP/1.1\r\nHost: localhost:${port}\r\nContent-Type: application/x-www-form-urlencoded\r\n` +
-    `Content-Length: ${body.length}\r\n\r\n${body}`
-  );
+function isRight(request: LoadRequest, status: string, body: string): boolean {
+  const [begin = '', ...parts] = request.body ?? [];
+  return status === (request.status ?? '200') && body.startsWith(begin) && parts.every((part) => body.includes(part));
 }
 
 /** One request at a time over one connection; a connection that breaks ends the run. */

@@ -5,7 +5,7 @@ import pg from 'pg';
 import * as argon2id from '../src/domain/argon2id.ts';
 import type { Clients } from './contenders.ts';
 
-const TEAM = '00000000-0000-4000-8000-0000000000be';
+export const TEAM = '00000000-0000-4000-8000-0000000000be';
 const VIEWER = '00000000-0000-4000-8000-000000000003';
 
 /** The password of every user that `seedApp` makes. */

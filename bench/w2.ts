@@ -2,12 +2,10 @@
  * W2: whole flows with fresh cookies: authorize, login, consent, code, refresh. The yardsticks check no password, so with
  * the full hash the one to compare with is "hash": the password check alone.
  */
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
 import { type Contender, type ContenderName, type StartOptions, startContender } from './contenders.ts';
 import { cpuSeconds } from './cpu.ts';
 import type { FlowJob, FlowResult } from './flows.ts';
+import { runJson } from './measure.ts';
 import { median, printTable, spread } from './report.ts';
 import { makeClients, PASSWORD, REDIRECT_URI } from './seed.ts';
 import { countStatements } from './statements.ts';
@@ -85,16 +83,6 @@ async function hashOnly(seconds: number) {
   const answer = await runJson('yardsticks/hash.ts', seconds + 30, { SECONDS: String(seconds) });
   const { checks, seconds: took, cpuSeconds: cpu } = answer as { checks: number; seconds: number; cpuSeconds: number };
   return { perSecond: checks / took, perCpuSecond: checks / cpu, p50: 0, p99: 0 };
-}
-
-async function runJson(file: string, limit: number, env: Record<string, string>, input?: unknown): Promise<unknown> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, file)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
-  });
-  const timer = setTimeout(() => child.kill('SIGKILL'), limit * 1000);
-  child.stdin.end(JSON.stringify(input ?? null));
-  return json(child.stdout).finally(() => clearTimeout(timer));
 }
 
 function report(all: Measurement[], first: string, title: string): void {

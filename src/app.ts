@@ -7,6 +7,7 @@ import type { Config } from './config.ts';
 import { createDomain, type Domain } from './domain/index.ts';
 import { createAssets } from './http/assets.ts';
 import { createDocsRoutes, type OpenapiDocument } from './http/docs.ts';
+import { createForwardAuth } from './http/forward-auth.ts';
 import { health } from './http/health.ts';
 import { createHomeRoutes } from './http/home.ts';
 import { createEnginePages, createInteractionRoutes } from './http/interaction/index.ts';
@@ -72,22 +73,26 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     onError: (error, req) =>
       logger.error({ err: error, requestId: req && requestInfoOf(req).requestId }, 'engine failure'),
   });
-  const management = createManagement({
+  const local = {
     ...domain,
     issuer,
     audience,
     publishedKeys: engine.publishedKeys,
-    isRevoked: domain.revokedTokens.isRevoked,
+    isRevoked: domain.revocations.isRevoked,
+    onError,
+  };
+  const isAvailable = () => notifications.available;
+  const forwardAuth = createForwardAuth({ ...local, isAvailable });
+  const management = createManagement({
+    ...local,
     sessionOf: engine.sessionOf,
     csrf,
     pageTokenKeys: sealing.keysFor('page tokens'),
     onUndeclared: (operation, status) => logger.error({ operation, status }, 'undeclared answer'),
-    onError,
   });
 
   const koa = new Koa({ proxy: config.trustProxy > 0, maxIpsCount: config.trustProxy });
   koa.silent = true;
-  const isAvailable = () => notifications.available;
   const engineRequest: Middleware = async (ctx, next) => {
     if (!belongsToEngine(ctx.path)) return next();
     ctx.respond = false;
@@ -109,11 +114,14 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
       }),
     )
     .use(health({ available: isAvailable, draining: () => draining.active }))
+    // Some proxies ask with the Host of the request they ask about; nothing in the answer depends on it.
+    .use(forwardAuth)
     .use(requireHost(issuer))
     .use(mount(assets.routes))
     .use(management.metadata)
     .use(mount(createDocsRoutes({ pages, issuer, document: management.openapi as () => Promise<OpenapiDocument> })))
     .use((ctx, next) => (isPublicDocument(ctx.path) ? next() : requireDatabase(isAvailable)(ctx, next)))
+    .use(engine.revocationFeed.middleware)
     .use(engineRequest)
     .use(management.routes)
     .use(mount(createInteractionRoutes({ ...domain, engine: engine.interactions, csrf, pages })))
@@ -128,9 +136,12 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
       const { accessTokenAlg: alg, lifetimes } = config;
       await domain.resourceServers.ensureBuiltIn({ identifier: audience, ttl: lifetimes.accessToken, alg });
       await notifications.start();
+      const peppers = await domain.keyImport.missingPeppers();
+      if (peppers.length > 0) logger.warn({ peppers }, 'imported keys need secrets that IMPORT_PEPPERS does not have');
     },
     drain() {
       draining.start();
+      engine.revocationFeed.drain();
     },
     async close() {
       engine.close();

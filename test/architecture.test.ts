@@ -37,7 +37,7 @@ const RULES: Record<string, Rule> = {
   // Of storage only what `OF_STORAGE` lists.
   oidc: { rooms: ['errors.ts', 'domain'], types: ['config.ts'], packages: ['oidc-provider', 'jose'] },
   http: {
-    rooms: ['errors.ts', 'domain', 'http/middleware'],
+    rooms: ['errors.ts', 'domain', 'resource', 'http/middleware'],
     packages: ['@koa/router', 'eta'],
     packageTypes: ['koa'],
   },
@@ -48,7 +48,7 @@ const RULES: Record<string, Rule> = {
     packageTypes: ['koa'],
   },
   'http/management': {
-    rooms: ['errors.ts', 'domain', 'resource', 'http/middleware'],
+    rooms: ['errors.ts', 'domain', 'resource', 'http/middleware', 'http'],
     packages: ['@koa/router', 'raw-body', 'zod', 'zod-openapi'],
     packageTypes: ['koa', 'jose'],
   },

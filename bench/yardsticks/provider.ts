@@ -1,6 +1,7 @@
 /**
- * oidc-provider with the least configuration that does what W1 and W2 ask: JWT access tokens without asking for a
- * resource, refresh tokens, login and consent answered at once. Not part of it: anything Latchkey adds.
+ * oidc-provider with the least configuration that does what the workloads ask: JWT access tokens without asking for a
+ * resource, opaque ones for the resource `/opaque`, refresh tokens, introspection, revocation, login and consent answered
+ * at once. Not part of it: anything Latchkey adds.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -63,17 +64,29 @@ export function serve({ port, algorithm }: YardstickSettings, additions: Configu
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => `${issuer}/api`,
         useGrantedResource: () => true,
-        getResourceServerInfo: (): ResourceServer => ({
-          scope: 'providers:read providers:write',
-          audience: `${issuer}/api`,
-          accessTokenFormat: 'jwt',
-          accessTokenTTL: 600,
-          jwt: { sign: { alg: algorithm } },
-        }),
+        getResourceServerInfo: (_ctx, resource): ResourceServer => {
+          const scope = 'providers:read providers:write';
+          return resource.includes('/opaque')
+            ? {
+                scope,
+                audience: resource,
+                accessTokenFormat: 'opaque',
+                accessTokenTTL: resource.endsWith('/short') ? 2 : 600,
+              }
+            : {
+                scope,
+                audience: `${issuer}/api`,
+                accessTokenFormat: 'jwt',
+                accessTokenTTL: 600,
+                jwt: { sign: { alg: algorithm } },
+              };
+        },
       },
     },
     ...additions,

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { CREDENTIAL_KINDS, type Credential, type CredentialKind } from '../domain/credentials.ts';
 import { past, time } from './arguments.ts';
+import { addCredentialUsage } from './credential-usage.ts';
 import type { Deps } from './deps.ts';
 import { table, wire } from './output.ts';
 
@@ -19,10 +20,16 @@ interface ListOptions {
   active?: true;
 }
 
-export function addCredentialCommands(program: Command, { output, withSession }: Deps): void {
-  program
+export function addCredentialCommands(program: Command, deps: Deps): void {
+  const credential = program
     .command('credential')
-    .description('everything that can act for a team: keys, clients, and apps by consent')
+    .description('everything that can act for a team: keys, clients, and apps by consent');
+  addList(credential, deps);
+  addCredentialUsage(credential, deps);
+}
+
+function addList(credential: Command, { output, withSession }: Deps): void {
+  credential
     .command('list')
     .description(`list credentials of every kind, oldest first, at most ${MOST_LISTED}`)
     .option('--team <team>', 'only what acts for this team (id or name)')
@@ -40,7 +47,7 @@ export function addCredentialCommands(program: Command, { output, withSession }:
         const narrowed = { ...query, teamId, userId, isActive: active, neverUsed: neverUsed ?? (used && false) };
         return domain.credentials.list(narrowed, { limit: MOST_LISTED });
       });
-      const heading = ['ID', 'KIND', 'NAME', 'TEAM', 'OWNER', 'STATUS', 'SHOWN AS', 'LAST USED', 'EXPIRES'];
+      const heading = ['ID', 'KIND', 'NAME', 'TEAM', 'OWNER', 'STATUS', 'SHOWN AS', 'LAST USED', 'EXPIRES', 'RETIRES'];
       output.print(
         credentials.map(toWire),
         credentials.length === 0 ? 'There are no such credentials.' : table(heading, credentials.map(describe)),
@@ -60,6 +67,7 @@ function describe(one: Credential): unknown[] {
     one.clientId ?? one.prefix,
     one.lastUsedAt ?? 'never',
     one.expiresAt,
+    one.retiresAt,
   ];
 }
 

@@ -15,6 +15,7 @@ import { addMigrateCommand } from './migrate.ts';
 import { type Output, type Sink, writeTo } from './output.ts';
 import { addProviderCommands } from './provider.ts';
 import { addResourceServerCommands } from './resource-server.ts';
+import { addRetirementCommands } from './retirement.ts';
 import { addRoleCommands } from './role.ts';
 import { addServeCommand } from './serve.ts';
 import type { Session } from './session.ts';
@@ -34,6 +35,7 @@ const COMMANDS = [
   addClientCommands,
   addKeyCommands,
   addCredentialCommands,
+  addRetirementCommands,
   addAuditCommands,
   addProviderCommands,
   addResourceServerCommands,

@@ -98,7 +98,7 @@ function addList(key: Command, { output, withSession }: Deps): void {
         return domain.apiKeys.list({ teamId, userId, kind: options.kind }, { limit: MOST_LISTED, conditions });
       });
       const rows = keys.map((one) => Object.values(describe(one)));
-      const heading = ['ID', 'NAME', 'KIND', 'TEAM', 'OWNER', 'STATUS', 'KEY', 'LAST USED', 'EXPIRES'];
+      const heading = ['ID', 'NAME', 'KIND', 'TEAM', 'OWNER', 'STATUS', 'KEY', 'LAST USED', 'EXPIRES', 'RETIRES'];
       output.print(
         keys.map(({ sortKey: _, ...one }) => toWire(one)),
         keys.length === 0 ? 'There are no keys.' : table(heading, rows),
@@ -173,6 +173,7 @@ function describe(key: ApiKey) {
     shown_as: `${key.prefix}…${key.lastFour}`,
     last_used: key.lastAccessAt.getTime() === key.createdAt.getTime() ? 'never' : key.lastAccessAt,
     expires: key.expiresAt,
+    retires: key.retiresAt,
   };
 }
 

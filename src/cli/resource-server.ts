@@ -4,7 +4,7 @@ import { OPERATOR } from '../domain/audit.ts';
 import type { ResourceServer } from '../domain/resource-servers.ts';
 import { SIGNING_ALGS } from '../domain/signing-keys.ts';
 import { AppError } from '../errors.ts';
-import { seconds } from './arguments.ts';
+import { seconds, several } from './arguments.ts';
 import type { Deps } from './deps.ts';
 import { fields, table, wire } from './output.ts';
 import type { Session } from './session.ts';
@@ -16,6 +16,8 @@ interface SettingOptions {
   scope?: { name: string; description: string }[];
   ttl?: number;
   alg?: string;
+  apiKeys?: boolean;
+  client?: string[];
 }
 
 export function addResourceServerCommands(program: Command, { output, withSession }: Deps): void {
@@ -62,7 +64,7 @@ export function addResourceServerCommands(program: Command, { output, withSessio
   addSettingOptions(
     resourceServer
       .command('update')
-      .description('change one; scopes that are not named again end')
+      .description('change one; scopes and clients that are not named again end, where any are named')
       .argument('<id>', ID)
       .option('--name <name>', 'what people know it as'),
   ).action(async (id: string, { name, ...options }: SettingOptions & { name?: string }) => {
@@ -82,7 +84,14 @@ function addSettingOptions(command: Command): Command {
   return command
     .option('--scope <scope=description>', 'one of its scopes, and what it means; repeatable', scope)
     .option('--ttl <seconds>', 'life of an access token for it (default 600)', seconds)
-    .addOption(new Option('--alg <alg>', 'how its tokens are signed (default ES256)').choices(SIGNING_ALGS));
+    .addOption(new Option('--alg <alg>', 'how its tokens are signed (default ES256)').choices(SIGNING_ALGS))
+    .option('--api-keys', 'let API keys open it too, as they do by default')
+    .option('--no-api-keys', 'let access tokens alone open it')
+    .option(
+      '--client <client_id>',
+      'an OAuth2 client that is this API, to introspect with; repeatable, empty for none',
+      several,
+    );
 }
 
 /** In a database no server has used yet its own API has no row, and its identifier must not be taken. */
@@ -91,8 +100,10 @@ async function ensureBuiltIn({ domain, config: { issuer, lifetimes, accessTokenA
   await domain.resourceServers.ensureBuiltIn(own);
 }
 
-function settings({ scope: scopes, ttl, alg }: SettingOptions) {
-  return { scopes, accessTokenTtlSeconds: ttl, signingAlg: alg };
+function settings({ scope: scopes, ttl, alg, apiKeys, client }: SettingOptions) {
+  // An empty word is how to say: none at all.
+  const clientIds = client?.filter((one) => one !== '');
+  return { scopes, accessTokenTtlSeconds: ttl, signingAlg: alg, acceptsApiKeys: apiKeys, clientIds };
 }
 
 function scope(word: string, before: NonNullable<SettingOptions['scope']> = []): SettingOptions['scope'] {
@@ -109,6 +120,8 @@ function describe(server: ResourceServer) {
     built_in: server.isBuiltIn ? 'yes' : '',
     access_token_ttl_seconds: server.accessTokenTtlSeconds,
     signing_alg: server.signingAlg,
+    accepts_api_keys: server.acceptsApiKeys ? 'yes' : '',
+    client_ids: server.clientIds,
     scopes: server.scopes.map(({ name }) => name),
   };
 }

@@ -9,6 +9,8 @@ import {
   deleteApiKey,
   findApiKey,
   findApiKeyByDigest,
+  type HeldKey,
+  holdApiKeyForToken,
   insertApiKey,
   listApiKeys,
   lockApiKey,
@@ -27,10 +29,12 @@ import { creatorOf } from './creator.ts';
 import { checkExpiry } from './expiry.ts';
 import type { Peppers } from './imported-digests.ts';
 import { createImportedKeys } from './imported-keys.ts';
-import { requireCovers, scopesToGive, withinScopes } from './key-scopes.ts';
+import { createScopesToGive, nameOthers, requireCovers, withinScopes } from './key-scopes.ts';
 import type { LastUsed } from './last-used.ts';
 import { checkName, isUuid } from './names.ts';
 import { TEAM_KEY_PERMISSIONS } from './permissions.ts';
+import { holdRegisteredScopes } from './resource-servers.ts';
+import type { Retirement, Retirements } from './retirements.ts';
 import { classify, createSecretText, digestOf } from './secret-text.ts';
 import { requireVersion } from './versions.ts';
 
@@ -41,7 +45,10 @@ export const LONGEST_OVERLAP = 30 * 24 * 3600;
 
 const PREFIX = { personal: 'lkp_', team: 'lkt_' } as const;
 
-export type ApiKey = ApiKeyRecord;
+export interface ApiKey extends ApiKeyRecord {
+  /** When it is to be given up, as far as its first characters tell; null: it is not. */
+  retiresAt: Date | null;
+}
 
 /** Which key may be changed, and the `version` it must still have. */
 export interface KeyScope extends ApiKeyScope {
@@ -65,14 +72,22 @@ export interface VerifiedKey {
   /** What it may do at this moment. */
   scopes: ReadonlySet<string>;
   createdAt: Date;
-  /** When the key ends, or sooner the text it was opened with. */
+  /** When the key ends, or sooner the text it was opened with, or what it may be used for (`retirement`). */
   expiresAt: Date | undefined;
+  /** It is to be given up: `noticeOf` is what its bearer must be told. */
+  retirement?: Retirement;
+}
+
+/** A key of a team that was good until the day of its retirement. */
+export interface RetiredKey {
+  retired: Retirement;
+  teamId: string;
 }
 
 export interface ApiKeys {
   /**
    * Makes a key for a user in a team the user is a member of.
-   * @param key `scopes` narrows it to these permissions (default: all its owner has, but for what only scopes can name;
+   * @param key `scopes` narrows it to these permissions, and alone gives scopes of registered resource servers (default: all its owner has, but for what only scopes can name;
    *   for an actor whose credential is narrower than its owner, what that credential has); `expiresAt` default never
    * @throws AppError `invalid_argument`; `permission_denied` for scopes the actor could not use itself;
    *   `failed_precondition` when the user is no member of the team
@@ -109,8 +124,35 @@ export interface ApiKeys {
    * @throws AppError `unavailable` when too many imported keys with a bcrypt hash are being checked
    */
   verify(text: string): Promise<VerifiedKey | undefined>;
+  /**
+   * Switches off the key a text is, as `revoke` does, for whoever holds that text.
+   * @param actorFor who does it to this key
+   * @param details for the audit trail
+   * @returns undefined when there is nothing to switch off: the text is unknown, replaced, revoked or expired
+   * @throws AppError `unavailable` as `verify`
+   */
+  revokeByText(text: string, actorFor: (key: ApiKeyRecord) => Actor, details?: object): Promise<ApiKey | undefined>;
+  /** As `verify`; a key that is good but for its retirement, the day of which has come, is told apart. */
+  check(text: string): Promise<VerifiedKey | RetiredKey | undefined>;
   /** Whether a text that is none of ours by its looks begins like a key that was imported. */
   mayBeImported(text: string): Promise<boolean>;
+  /** What a key may do now that a token was issued for; undefined when it opens nothing any more. */
+  rightsOfKey(id: string): Promise<KeyRights | undefined>;
+  /**
+   * Notes that a token is about to be issued for a key, from one of its texts: whatever ends the key from now on ends the
+   * token too. Asks the database, not the memory, whether key and text are good at this moment.
+   * @param until when the token will have expired at the latest
+   * @returns undefined when the text opens nothing (any more)
+   */
+  holdForToken(id: string, text: string, until: Date): Promise<HeldKey | undefined>;
+}
+
+/** What a key may do, and for whom. */
+export interface KeyRights {
+  /** `sub` of its tokens: the user, or `team:<id>`. */
+  subject: string;
+  teamId: string;
+  scopes: ReadonlySet<string>;
 }
 
 export interface ApiKeysOptions {
@@ -119,31 +161,46 @@ export interface ApiKeysOptions {
   authority: Pick<Authority, 'permissionsIn' | 'teamExists'>;
   notifications: Notifications;
   lastUsed: LastUsed;
+  retirements: Pick<Retirements, 'effectiveFor'>;
   /** Of imported keys. */
   peppers?: Peppers | undefined;
 }
 
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
-  const { db, audit, authority, notifications, lastUsed, peppers = new Map() } = options;
+  const { db, audit, authority, notifications, lastUsed, retirements, peppers = new Map() } = options;
   const importedKeys = createImportedKeys({ db, notifications, peppers });
   // Announced by id and looked up by digest: any change empties it, which costs each key in use one lookup.
-  const byDigest = createCache<ApiKey & { textExpiresAt: Date | null }>({ notifications, clearedBy: ['api_keys'] });
+  const byDigest = createCache<ApiKeyRecord & { textExpiresAt: Date | null }>({
+    notifications,
+    clearedBy: ['api_keys'],
+  });
+  const byId = createCache<ApiKeyRecord>({ notifications, keyedBy: ['api_keys'] });
 
   async function find(id: string, scope: ApiKeyScope = {}): Promise<ApiKey | undefined> {
-    return isUuid(id) && scopeIsSound(scope) ? findApiKey(db, id, scope) : undefined;
+    const key = isUuid(id) && scopeIsSound(scope) ? await findApiKey(db, id, scope) : undefined;
+    return key && shown(key);
   }
 
-  async function create(key: Omit<NewApiKey, 'digest' | 'prefix' | 'lastFour' | 'createdBy'>, actor: Actor) {
-    const { text, ...kept } = createSecretText(PREFIX[key.kind]);
-    const record = await db.transaction(async (tx) => {
-      const made = await insertApiKey(tx, { ...key, ...kept, createdBy: creatorOf(actor) });
-      await log(tx, 'created', made, actor);
-      return made;
+  async function shown<Key extends ApiKeyRecord>(key: Key): Promise<Key & ApiKey> {
+    const retirement = await retirements.effectiveFor({ keyId: key.id, teamId: key.teamId, text: key.prefix });
+    return { ...key, retiresAt: retirement?.retiresAt ?? null };
+  }
+
+  async function create(
+    keyIn: (tx: Queryable) => Promise<Omit<NewApiKey, 'digest' | 'prefix' | 'lastFour' | 'createdBy'>>,
+    actor: Actor,
+  ) {
+    const { record, text } = await db.transaction(async (tx) => {
+      const key = await keyIn(tx);
+      const { text, ...kept } = createSecretText(PREFIX[key.kind]);
+      const record = await insertApiKey(tx, { ...key, ...kept, createdBy: creatorOf(actor) });
+      await log(tx, 'created', record, actor);
+      return { record, text };
     });
-    return { key: record, text };
+    return { key: await shown(record), text };
   }
 
-  function log(tx: Queryable, verb: string, key: ApiKey, actor: Actor, more: object = {}): Promise<void> {
+  function log(tx: Queryable, verb: string, key: ApiKeyRecord, actor: Actor, more: object = {}): Promise<void> {
     return audit.record(tx, {
       action: `api_key.${verb}`,
       actor,
@@ -157,7 +214,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   async function change<T>(
     id: string,
     scope: KeyScope,
-    work: (tx: Queryable, before: ApiKey) => Promise<T>,
+    work: (tx: Queryable, before: ApiKeyRecord) => Promise<T>,
   ): Promise<T> {
     if (!isUuid(id) || !scopeIsSound(scope)) throw noSuchKey();
     return db.transaction(async (tx) => {
@@ -168,21 +225,61 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     });
   }
 
-  function setStatus(id: string, status: 1 | 2, scope: KeyScope, actor: Actor): Promise<ApiKey> {
+  function setStatus(id: string, status: 1 | 2, scope: KeyScope, actor: Actor, details?: object): Promise<ApiKey> {
     return change(id, scope, async (tx, before) => {
       if (before.status === status) return before;
       const key = await updateApiKey(tx, id, { status });
-      await log(tx, status === ACTIVE ? 'reinstated' : 'revoked', key, actor);
+      await log(tx, status === ACTIVE ? 'reinstated' : 'revoked', key, actor, details);
       return key;
-    });
+    }).then(shown);
   }
 
-  async function rightsOf(key: ApiKey): Promise<ReadonlySet<string> | undefined> {
+  async function scopesOf(key: ApiKeyRecord): Promise<ReadonlySet<string> | undefined> {
+    const rights = await rightsOf(key);
+    return key.kind === 'team' ? rights : rights && withinScopes(key.scopes, rights);
+  }
+
+  async function rightsOf(key: ApiKeyRecord): Promise<ReadonlySet<string> | undefined> {
     if (key.userId === null) {
       return (await authority.teamExists(key.teamId)) ? new Set<string>(TEAM_KEY_PERMISSIONS) : undefined;
     }
     // Whether the user is still a member is not asked: the key would be gone (see the foreign key in the schema).
     return authority.permissionsIn(key.userId, key.teamId);
+  }
+
+  /** The key a text is, if neither it nor that text of it has ended. */
+  async function findByText(text: string) {
+    const kind = classify(text);
+    const isOurs = kind === 'personal' || kind === 'team';
+    if (!isOurs && !(await importedKeys.mayBe(text))) return undefined;
+    // Found by digest: no comparison of secrets whose duration could tell anything.
+    const digest = digestOf(text);
+    const key = await byDigest.get(digest.toString('base64url'), () =>
+      isOurs ? findApiKeyByDigest(db, digest) : importedKeys.find(text),
+    );
+    // Times are looked at on every use: nobody announces that they have come.
+    return key?.status !== ACTIVE || isOver(key.expiresAt) || isOver(key.textExpiresAt) ? undefined : key;
+  }
+
+  async function check(text: string): Promise<VerifiedKey | RetiredKey | undefined> {
+    const key = await findByText(text);
+    if (key === undefined) return undefined;
+    const scopes = await scopesOf(key);
+    if (scopes === undefined) return undefined;
+    const retirement = await retirements.effectiveFor({ keyId: key.id, teamId: key.teamId, text });
+    if (retirement !== undefined && isOver(retirement.retiresAt)) return { retired: retirement, teamId: key.teamId };
+    lastUsed.touch('api_keys', key.id);
+    return {
+      id: key.id,
+      kind: key.kind,
+      teamId: key.teamId,
+      userId: key.userId ?? undefined,
+      name: key.name,
+      scopes,
+      createdAt: key.createdAt,
+      expiresAt: earliest(key.expiresAt, key.textExpiresAt, retirement?.retiresAt),
+      ...(retirement && { retirement }),
+    };
   }
 
   return {
@@ -195,8 +292,11 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
         expiresAt: checkExpiry('expires_at', expiresAt),
       };
       if (!isUuid(userId) || !isUuid(teamId)) throw notMember();
-      const given = await scopesToGive(scopes, { authority, actor, teamId });
-      return create({ ...key, scopes: given }, actor).catch((error: unknown) => {
+      const toGive = await createScopesToGive(authority, actor, teamId);
+      // Before the key, as whoever changes resource servers does it: a scope does not end while it is given.
+      const scopesIn = async (tx: Queryable) =>
+        toGive(scopes, nameOthers(scopes) ? await holdRegisteredScopes(tx) : undefined);
+      return create(async (tx) => ({ ...key, scopes: await scopesIn(tx) }), actor).catch((error: unknown) => {
         throw isMissingReference(error) ? notMember(error) : error;
       });
     },
@@ -210,12 +310,13 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
         expiresAt: checkExpiry('expires_at', expiresAt),
       };
       if (!isUuid(teamId)) throw noSuchTeam();
-      return create(key, actor).catch((error: unknown) => {
+      return create(async () => key, actor).catch((error: unknown) => {
         throw isMissingReference(error) ? noSuchTeam(error) : error;
       });
     },
     async list(scope, { limit = 1_000, ...page } = {}) {
-      return scopeIsSound(scope) ? listApiKeys(db, scope, { limit, ...page }) : [];
+      const keys = scopeIsSound(scope) ? await listApiKeys(db, scope, { limit, ...page }) : [];
+      return Promise.all(keys.map(shown));
     },
     find,
     async rename(id, name, scope, actor) {
@@ -225,7 +326,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
         const key = await updateApiKey(tx, id, { name: checked });
         await log(tx, 'renamed', key, actor);
         return key;
-      });
+      }).then(shown);
     },
     async rotate(id, { overlapSeconds = 0 }, scope, actor) {
       checkOverlap(overlapSeconds);
@@ -240,7 +341,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
         const key = await updateApiKeyText(tx, id, kept, until);
         await log(tx, 'rotated', key, actor, { overlap_seconds: overlapSeconds });
         return { key, text };
-      });
+      }).then(async ({ key, text }) => ({ key: await shown(key), text }));
     },
     revoke: (id, scope, actor) => setStatus(id, INACTIVE, scope, actor),
     reinstate: (id, scope, actor) => setStatus(id, ACTIVE, scope, actor),
@@ -248,35 +349,35 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
       change(id, scope, async (tx, before) => {
         await deleteApiKey(tx, id);
         await log(tx, 'deleted', before, actor);
-        return { ...before, status: INACTIVE };
-      }),
+        return { ...before, status: INACTIVE } as const;
+      }).then(shown),
     async verify(text) {
-      const kind = classify(text);
-      const isOurs = kind === 'personal' || kind === 'team';
-      if (!isOurs && !(await importedKeys.mayBe(text))) return undefined;
-      // Found by digest: no comparison of secrets whose duration could tell anything.
-      const digest = digestOf(text);
-      const key = await byDigest.get(digest.toString('base64url'), () =>
-        isOurs ? findApiKeyByDigest(db, digest) : importedKeys.find(text),
-      );
-      // Times are looked at on every use: nobody announces that they have come.
-      if (key?.status !== ACTIVE || isOver(key.expiresAt) || isOver(key.textExpiresAt)) return undefined;
-      const rights = await rightsOf(key);
-      if (rights === undefined) return undefined;
-      lastUsed.touch('api_keys', key.id);
-      return {
-        id: key.id,
-        kind: key.kind,
-        teamId: key.teamId,
-        userId: key.userId ?? undefined,
-        name: key.name,
-        scopes: key.kind === 'team' ? rights : withinScopes(key.scopes, rights),
-        createdAt: key.createdAt,
-        expiresAt: earlier(key.expiresAt, key.textExpiresAt),
-      };
+      const key = await check(text);
+      return key && 'retired' in key ? undefined : key;
     },
+    async revokeByText(text, actorFor, details) {
+      const key = await findByText(text);
+      return key && setStatus(key.id, INACTIVE, {}, actorFor(key), details);
+    },
+    check,
     mayBeImported: importedKeys.mayBe,
+    async rightsOfKey(id) {
+      const key = isUuid(id) ? await byId.get(id, () => findApiKey(db, id, {})) : undefined;
+      if (key?.status !== ACTIVE || isOver(key.expiresAt)) return undefined;
+      const scopes = await scopesOf(key);
+      return scopes && { subject: subjectOf(key), teamId: key.teamId, scopes };
+    },
+    holdForToken(id, text, until) {
+      const kind = classify(text);
+      const digest = kind === 'personal' || kind === 'team' ? digestOf(text) : undefined;
+      return holdApiKeyForToken(db, id, { digest, until });
+    },
   };
+}
+
+/** How tokens call whoever a key acts as. */
+export function subjectOf({ userId, teamId }: { userId: string | null | undefined; teamId: string }): string {
+  return userId ?? `team:${teamId}`;
 }
 
 function checkOverlap(seconds: number): void {
@@ -289,9 +390,8 @@ function isOver(time: Date | null): boolean {
   return time !== null && time.getTime() <= Date.now();
 }
 
-function earlier(a: Date | null, b: Date | null): Date | undefined {
-  if (a === null || b === null) return a ?? b ?? undefined;
-  return a < b ? a : b;
+function earliest(...times: (Date | null | undefined)[]): Date | undefined {
+  return times.reduce<Date | undefined>((first, one) => (one && (!first || one < first) ? one : first), undefined);
 }
 
 function scopeIsSound({ teamId, userId }: ApiKeyScope): boolean {

@@ -85,6 +85,13 @@ export const OPERATIONS = {
   'resource_servers.delete': { permission: 'resourceservers:write', reach: 'root' },
   'audit_events.list': { permission: 'audit:read', reach: 'team' },
   'credentials.list': { permission: 'credentials:read', reach: 'team' },
+  'credential_usage.list': { permission: 'credentials:read', reach: 'team' },
+  'credential_usage.keys': { permission: 'credentials:read', reach: 'team' },
+  'key_retirements.list': { permission: 'credentials:read', reach: 'team' },
+  'key_retirements.get': { permission: 'credentials:read', reach: 'team' },
+  'key_retirements.create': { permission: 'credentials:write', reach: 'team' },
+  'key_retirements.update': { permission: 'credentials:write', reach: 'team' },
+  'key_retirements.delete': { permission: 'credentials:write', reach: 'team' },
   'connected_apps.list': { permission: 'connectedapps:read', reach: 'own' },
   'connected_apps.delete': { permission: 'connectedapps:write', reach: 'own' },
 } as const satisfies Record<string, Rule>;

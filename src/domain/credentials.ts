@@ -3,10 +3,14 @@ import * as storage from '../storage/credentials.ts';
 import type { Page } from '../storage/listing.ts';
 import type { Queryable } from '../storage/pool.ts';
 import { TEAM_KEY_PERMISSIONS } from './permissions.ts';
+import type { Retirements } from './retirements.ts';
 
 export const { CREDENTIAL_KINDS } = storage;
 export type CredentialKind = storage.CredentialKind;
-export type Credential = storage.CredentialRecord;
+export interface Credential extends storage.CredentialRecord {
+  /** When a key is to be given up, as far as its first characters tell; null: it is not. */
+  retiresAt: Date | null;
+}
 
 /** What is left out narrows nothing. */
 export interface CredentialQuery {
@@ -31,7 +35,17 @@ export interface Credentials {
   list(query: CredentialQuery, page: Page): Promise<Credential[]>;
 }
 
-export function createCredentials({ db }: { db: Queryable }): Credentials {
+export interface CredentialsOptions {
+  db: Queryable;
+  retirements: Pick<Retirements, 'effectiveFor'>;
+}
+
+export function createCredentials({ db, retirements }: CredentialsOptions): Credentials {
+  async function retiresAt({ id, kind, teamId, prefix }: storage.CredentialRecord): Promise<Date | null> {
+    if (kind !== 'personal_key' && kind !== 'team_key') return null;
+    return (await retirements.effectiveFor({ keyId: id, teamId, text: prefix ?? '' }))?.retiresAt ?? null;
+  }
+
   return {
     async list({ kind, teamId, userId, isActive, ...query }, { conditions = [], ...page }) {
       const all = [...conditions, ...given('kind', kind), ...given('team_id', teamId), ...given('user_id', userId)];
@@ -43,7 +57,13 @@ export function createCredentials({ db }: { db: Queryable }): Credentials {
         { ...query, kinds, isActive: isActive === undefined ? active : [...active, isActive] },
         { ...page, conditions: all.filter(({ field }) => field !== 'kind' && field !== 'status') },
       );
-      return rows.map((row) => (row.kind === 'team_key' ? { ...row, scopes: [...TEAM_KEY_PERMISSIONS] } : row));
+      return Promise.all(
+        rows.map(async (row) => ({
+          ...row,
+          ...(row.kind === 'team_key' && { scopes: [...TEAM_KEY_PERMISSIONS] }),
+          retiresAt: await retiresAt(row),
+        })),
+      );
     },
   };
 }

@@ -11,9 +11,11 @@ import { createAuditEvents } from './audit-events.ts';
 import { createAuthority } from './authority.ts';
 import { createClientSecrets } from './client-secrets.ts';
 import { createConnectedApps } from './connected-apps.ts';
+import { createCredentialUses } from './credential-uses.ts';
 import { createCredentials } from './credentials.ts';
 import { createIdempotency } from './idempotency.ts';
 import type { Peppers } from './imported-digests.ts';
+import { createKeyGuesses } from './key-guesses.ts';
 import { createKeyImport } from './key-import.ts';
 import { createLastUsed } from './last-used.ts';
 import { createLogin } from './login.ts';
@@ -26,7 +28,8 @@ import { createPurge } from './purge.ts';
 import { createRegistrations } from './registrations.ts';
 import { LONGEST_ACCESS_TOKEN } from './resource-server-input.ts';
 import { createResourceServers } from './resource-servers.ts';
-import { createRevokedTokens } from './revoked-tokens.ts';
+import { createRetirements } from './retirements.ts';
+import { createRevocations } from './revocations.ts';
 import { createRoles } from './roles.ts';
 import { createSealing } from './sealing.ts';
 import { createSettings } from './settings.ts';
@@ -60,6 +63,8 @@ export function createDomain({ db, secrets, lifetimes, peppers, onError, onAvail
   const memberships = createMemberships({ db, audit, authority });
   const teams = createTeams({ db, audit });
   const users = createUsers({ db, audit, passwords, memberships });
+  const retirements = createRetirements({ db, audit, notifications });
+  const credentialUses = createCredentialUses({ db, retirements, onError });
   const purge = createPurge({ db, onError });
   return {
     notifications,
@@ -76,17 +81,20 @@ export function createDomain({ db, secrets, lifetimes, peppers, onError, onAvail
     login: createLogin({ db, audit, passwords }),
     setup: createSetup({ db, audit, users, teams, memberships }),
     settings: createSettings({ db, audit, notifications, lifetimes }),
-    apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed, peppers }),
+    apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed, retirements, peppers }),
+    keyGuesses: createKeyGuesses(),
     keyImport: createKeyImport({ db, audit, authority, peppers }),
     clientSecrets: createClientSecrets({ db, audit, authority }),
     connectedApps: createConnectedApps({ db, audit }),
-    credentials: createCredentials({ db }),
+    credentials: createCredentials({ db, retirements }),
+    credentialUses,
     oauthApps: createOauthApps({ db, audit }),
     oauthClients: createOauthClients({ db, audit, authority }),
     registrations: createRegistrations({ db, notifications }),
     providers: createProviders({ db, audit }),
+    retirements,
     resourceServers: createResourceServers({ db, audit, notifications }),
-    revokedTokens: createRevokedTokens({ db, notifications }),
+    revocations: createRevocations({ db, notifications }),
     signingKeys: createSigningKeys({
       db,
       audit,
@@ -99,6 +107,7 @@ export function createDomain({ db, secrets, lifetimes, peppers, onError, onAvail
       purge.close();
       await audit.close();
       await lastUsed.close();
+      await credentialUses.close();
       await notifications.close();
     },
   };

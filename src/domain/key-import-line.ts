@@ -43,8 +43,15 @@ export interface CheckedLine extends ImportedDigest {
 
 const TIME = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
 
-/** @throws AppError `invalid_argument` naming the field */
-export function checkLine(given: Readonly<Record<string, unknown>>, peppers: Peppers): CheckedLine {
+/**
+ * @param others words that are scopes of registered resource servers
+ * @throws AppError `invalid_argument` naming the field
+ */
+export function checkLine(
+  given: Readonly<Record<string, unknown>>,
+  peppers: Peppers,
+  others: ReadonlySet<string>,
+): CheckedLine {
   const values = known(given);
   const algorithm = word(values, 'algorithm') as DigestAlgorithm | undefined;
   if (algorithm === undefined || !DIGEST_ALGORITHMS.includes(algorithm)) {
@@ -60,7 +67,7 @@ export function checkLine(given: Readonly<Record<string, unknown>>, peppers: Pep
     owner: word(values, 'owner'),
     team: word(values, 'team'),
     name: checkName('name', required(values, 'name')),
-    scopes: checkScopes(values.scopes),
+    scopes: checkScopes(values.scopes, others),
     ...checkTimes(values),
     externalId: checkText('external_id', word(values, 'external_id')) || null,
   };
@@ -121,12 +128,12 @@ function checkPepper(algorithm: DigestAlgorithm, name: string | undefined, peppe
 }
 
 /** A list, or words with spaces or commas between them. */
-function checkScopes(value: unknown): string[] | undefined {
+function checkScopes(value: unknown, others: ReadonlySet<string>): string[] | undefined {
   const words = typeof value === 'string' ? value.split(/[\s,]+/).filter((one) => one !== '') : (value ?? undefined);
   if (words === undefined) return undefined;
   if (!Array.isArray(words)) throw invalidField('scopes', 'must be a list');
-  if (!words.every((one) => typeof one === 'string' && isPermission(one))) {
-    throw invalidField('scopes', 'holds a word that is not a permission');
+  if (!words.every((one) => typeof one === 'string' && (isPermission(one) || others.has(one)))) {
+    throw invalidField('scopes', 'holds a word that is not a permission or a scope of a resource server');
   }
   // An empty column says nothing; an empty list would say that the key may do nothing.
   if (words.length === 0 && typeof value !== 'string') throw invalidField('scopes', 'name at least one');

@@ -7,9 +7,10 @@ import type { Authority } from './authority.ts';
 import { grantable } from './authorization.ts';
 import type { Peppers } from './imported-digests.ts';
 import { type CheckedLine, checkLine, problemOf } from './key-import-line.ts';
-import { scopesToGive } from './key-scopes.ts';
+import { createScopesToGive } from './key-scopes.ts';
 import { isUuid } from './names.ts';
 import { TEAM_KEY_PERMISSIONS } from './permissions.ts';
+import { findRegisteredScopes } from './resource-servers.ts';
 
 /** One key as it was written down: `fields` by the names of `IMPORT_FIELDS`, or what is wrong with the whole line. */
 export type ImportLine = { line: number } & ({ fields: Readonly<Record<string, unknown>> } | { problem: string });
@@ -37,10 +38,7 @@ export type ReadRows = (batch: readonly ImportLine[]) => Promise<{ rows: ImportR
 /** @returns a function that throws AppError `permission_denied` when the actor may not make such keys */
 export function createReadRows({ db, authority, peppers, actor }: RowsOptions): ReadRows {
   const mayGiveIn = remember((teamId: string) => grantable(authority, actor, teamId));
-  const scopesIn = remember((words: string) => {
-    const [teamId, asked] = JSON.parse(words) as [string, string[] | null];
-    return scopesToGive(asked ?? undefined, { authority, actor, teamId });
-  });
+  const toGiveIn = remember((teamId: string) => createScopesToGive(authority, actor, teamId));
 
   /** What making such a key by hand takes: nobody makes by import what they could not make otherwise. */
   async function requireRights({ userId, teamId }: Whose): Promise<void> {
@@ -54,10 +52,11 @@ export function createReadRows({ db, authority, peppers, actor }: RowsOptions): 
 
   return async (batch) => {
     const problems: ImportProblem[] = [];
+    const others = await findRegisteredScopes(db);
     const checked: ({ line: number } & CheckedLine)[] = [];
     for (const one of batch) {
       if ('problem' in one) problems.push({ line: one.line, field: 'line', description: one.problem });
-      else attempt(one.line, () => checked.push({ line: one.line, ...checkLine(one.fields, peppers) }));
+      else attempt(one.line, () => checked.push({ line: one.line, ...checkLine(one.fields, peppers, others) }));
     }
     const whose = await createWhose(db, checked);
     const rows: ImportRow[] = [];
@@ -66,8 +65,8 @@ export function createReadRows({ db, authority, peppers, actor }: RowsOptions): 
       if (found === undefined) continue;
       await requireRights(found);
       const { userId, teamId } = found;
-      const words = JSON.stringify([teamId, asked?.toSorted() ?? null]);
-      const scopes = userId === null ? null : await scopesIn(words).catch((error) => fail(line.line, error));
+      const toGive = await toGiveIn(teamId);
+      const scopes = userId === null ? null : attempt(line.line, () => toGive(asked, others));
       if (scopes !== undefined) {
         rows.push({ ...line, kind: userId === null ? 'team' : 'personal', userId, teamId, scopes });
       }

@@ -13,6 +13,8 @@ import { creatorOf } from './creator.ts';
 import type { Peppers } from './imported-digests.ts';
 import { MOST_BCRYPT_KEYS, newHeads, prefixesOf } from './imported-keys.ts';
 import { createReadRows, type ImportLine, type ImportProblem, type ImportRow } from './key-import-rows.ts';
+import { isPermission } from './permissions.ts';
+import { holdRegisteredScopes } from './resource-servers.ts';
 
 export type { ImportLine, ImportProblem };
 
@@ -53,6 +55,8 @@ export interface KeyImport {
     options: ImportOptions,
     actor: Actor,
   ): Promise<ImportReport>;
+  /** Names of peppers that imported keys need and the configuration does not have: those keys open nothing. */
+  missingPeppers(): Promise<string[]>;
 }
 
 export interface KeyImportOptions {
@@ -74,6 +78,8 @@ export function createKeyImport({ db, audit, authority, peppers = new Map() }: K
           if (signal?.aborted) return { ...report, isComplete: false };
           const { rows, problems } = await readRows(batch);
           const work = async (tx: Queryable) => {
+            // Before the keys, as whoever changes resource servers does it: no scope ends while it is given.
+            if (!dryRun) await holdOthers(tx, rows);
             if (!dryRun) await storage.lockImport(tx);
             const fresh = await withoutKnown(tx, rows, dryRun ? seen : new Set());
             const crowded = await findCrowded(tx, fresh);
@@ -97,6 +103,10 @@ export function createKeyImport({ db, audit, authority, peppers = new Map() }: K
       } finally {
         journal.close(report);
       }
+    },
+    async missingPeppers() {
+      const needed = new Set((await storage.listImportedHeads(db)).map(({ pepper }) => pepper));
+      return [...needed].filter((name) => name !== '' && !peppers.has(name)).toSorted();
     },
   };
 }
@@ -186,6 +196,12 @@ async function store(tx: Queryable, rows: readonly ImportRow[], createdBy: strin
   const keys = rows.map(({ line: _, ...row }) => ({ ...row, id: randomUUID(), createdBy }));
   const count = await storage.insertImportedKeys(tx, keys);
   if (count !== keys.length) throw new AppError('internal', 'Not every key was imported.');
+}
+
+async function holdOthers(tx: Queryable, rows: readonly ImportRow[]): Promise<void> {
+  const words = new Set(rows.flatMap(({ scopes }) => scopes ?? []).filter((word) => !isPermission(word)));
+  if (words.size === 0 || words.isSubsetOf(await holdRegisteredScopes(tx))) return;
+  throw new AppError('failed_precondition', 'A scope of a resource server ended during the import. Run it again.');
 }
 
 function asEnded(error: unknown): never {

@@ -8,35 +8,48 @@ import type { Authority } from './authority.ts';
 import { grantable } from './authorization.ts';
 import { isPermission, NAMED_ONLY } from './permissions.ts';
 
-/** What a key may do at this moment, of all its owner may: `scopes` null for a key without. */
+const NO_WORDS: ReadonlySet<string> = new Set();
+
+/**
+ * What a key may do at this moment, of all its owner may: `scopes` null for a key without. A word that is no permission is
+ * a scope of a registered resource server: it is taken out of the key when it ends there, and no permission of its owner's.
+ */
 export function withinScopes(scopes: readonly string[] | null, owners: ReadonlySet<string>): ReadonlySet<string> {
   return new Set(
     scopes === null
       ? [...owners].filter((permission) => !NAMED_ONLY.has(permission))
-      : scopes.filter((scope) => owners.has(scope)),
+      : scopes.filter((scope) => owners.has(scope) || !isPermission(scope)),
   );
 }
 
+/** Whether one of these words can only be a scope of a registered resource server. */
+export function nameOthers(words: readonly string[] | undefined): boolean {
+  return words?.some((word) => !isPermission(word)) ?? false;
+}
+
 /**
- * The scopes a new key gets: what is asked for; without that none (null), or, when the maker's own credential is
- * narrower than its owner, what that credential may do.
- * @throws AppError `invalid_argument` for a word that is no permission or an empty list; `permission_denied` for what
- *   the maker may not do
+ * Says what scopes a new key of a team gets from this actor: what is asked for; without that none (null), or, when the
+ * actor's own credential is narrower than its owner, the permissions of that credential. Scopes of other resource servers
+ * are a person's to give, or a credential's that has them itself.
+ * @returns a function of the words asked for and of those that are scopes of registered resource servers. It throws
+ *   AppError `invalid_argument` for a word that is neither or an empty list; `permission_denied` for what the actor may
+ *   not do
  */
-export async function scopesToGive(
-  asked: readonly string[] | undefined,
-  maker: { authority: Pick<Authority, 'permissionsIn'>; actor: Actor; teamId: string },
-): Promise<string[] | null> {
-  const { authority, actor, teamId } = maker;
-  if (asked === undefined) {
-    if (!isNarrowed(actor)) return null;
-    const own = [...(actor.permissions ?? [])].filter((one) => isPermission(one) && !NAMED_ONLY.has(one));
-    return checkScopes(own);
-  }
-  const scopes = checkScopes(asked);
+export async function createScopesToGive(
+  authority: Pick<Authority, 'permissionsIn'>,
+  actor: Actor,
+  teamId: string,
+): Promise<(asked: readonly string[] | undefined, others?: ReadonlySet<string>) => string[] | null> {
   const mayGive = await grantable(authority, actor, teamId);
-  requireGrantable(scopes.filter((scope) => !mayGive(scope)));
-  return scopes;
+  return (asked, others = NO_WORDS) => {
+    if (asked === undefined) {
+      if (!isNarrowed(actor)) return null;
+      return checkScopes([...(actor.permissions ?? [])].filter((one) => isPermission(one) && !NAMED_ONLY.has(one)));
+    }
+    const scopes = checkScopes(asked, others);
+    requireGrantable(scopes.filter((scope) => !(mayGive(scope) || (others.has(scope) && !isNarrowed(actor)))));
+    return scopes;
+  };
 }
 
 /**
@@ -55,10 +68,12 @@ function isNarrowed({ kind, permissions }: Actor): boolean {
   return permissions !== undefined || !['user', 'operator', 'system'].includes(kind);
 }
 
-function checkScopes(scopes: readonly string[]): string[] {
+function checkScopes(scopes: readonly string[], others = NO_WORDS): string[] {
   if (scopes.length === 0) throw invalidField('scopes', 'name at least one');
-  const unknown = scopes.find((scope) => !isPermission(scope));
-  if (unknown !== undefined) throw invalidField('scopes', `${JSON.stringify(unknown)} is not a permission`);
+  const unknown = scopes.find((scope) => !isPermission(scope) && !others.has(scope));
+  if (unknown !== undefined) {
+    throw invalidField('scopes', `${JSON.stringify(unknown)} is not a permission or a scope of a resource server`);
+  }
   return [...new Set(scopes)];
 }
 

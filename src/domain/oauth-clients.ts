@@ -32,7 +32,7 @@ import { endSecrets, insertFirstSecret } from './client-secrets.ts';
 import { creatorOf } from './creator.ts';
 import { given } from './given.ts';
 import { checkName, checkText, isUuid } from './names.ts';
-import { holdRegisteredScopes } from './resource-servers.ts';
+import { forgetClients, holdRegisteredScopes } from './resource-servers.ts';
 import { requireVersion } from './versions.ts';
 
 const LONGEST_DESCRIPTION = 1_000;
@@ -200,7 +200,11 @@ export function createOauthClients({ db, audit, authority }: OauthClientsOptions
     },
     disable: (id, scope, actor) => setEnabled(id, false, scope, actor),
     delete: (id, scope, actor) =>
-      change(id, scope, async (tx, before) => {
+      db.transaction(async (tx) => {
+        const known = await find(id, scope);
+        // Before the client, as whoever changes resource servers does it. Its client_id never changes.
+        if (known !== undefined) await forgetClients(tx, audit, { clientId: known.clientId }, actor);
+        const before = await hold(tx, id, scope);
         await deleteOauthClient(tx, id, scope);
         await log(tx, 'deleted', before, actor);
         return before;

@@ -25,6 +25,7 @@ export const PERMISSIONS = {
   'settings:write': 'Change the sign-in settings',
   'audit:read': 'Read the audit trail',
   'credentials:read': 'See every credential that can act for the team (never its text)',
+  'credentials:write': 'Say until when API keys are to be given up',
   'credentials:introspect': 'Check whether credentials presented to it are valid',
 } as const;
 
@@ -51,6 +52,7 @@ export const NAMED_ONLY: ReadonlySet<string> = new Set<Permission>([
   'teamkeys:write',
   'oauth2apps:write',
   'oauth2clients:write',
+  'credentials:write',
 ]);
 
 /** Ids of the built-in rows (fixed in the first migration). */

@@ -77,7 +77,8 @@ function parse(field: string, uri: string): URL {
   return url;
 }
 
-function isWebUrl(url: URL): boolean {
+/** Whether it is https, or http on loopback, where nobody can listen in. */
+export function isWebUrl(url: URL): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url));
 }
 

@@ -1,6 +1,7 @@
 /** What may be said about a resource server, and in which form it is kept. */
 import { invalidField } from '../errors.ts';
 import type { ResourceServerScope, ResourceServerSettings } from '../storage/resource-servers.ts';
+import { kindOfClientId } from './client-id.ts';
 import { checkName, checkText } from './names.ts';
 import { isScope } from './permissions.ts';
 import { SIGNING_ALGS } from './signing-keys.ts';
@@ -12,6 +13,7 @@ const DEFAULT_ACCESS_TOKEN = 600;
 const LONGEST_IDENTIFIER = 500;
 const MOST_SCOPES = 200;
 const LONGEST_WORD = 100;
+const MOST_CLIENTS = 20;
 
 export interface ResourceServerInput {
   /** An absolute URI without a fragment (RFC 8707 §2): https, http on loopback, or a urn. The `aud` of its tokens. */
@@ -23,6 +25,10 @@ export interface ResourceServerInput {
   accessTokenTtlSeconds?: number | undefined;
   /** ES256 (default), RS256 or EdDSA. */
   signingAlg?: string | undefined;
+  /** Whether API keys open it too; default true. */
+  acceptsApiKeys?: boolean | undefined;
+  /** OAuth2 clients (svc_…) that are this resource server; at most 20, default none. */
+  clientIds?: readonly string[] | undefined;
 }
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
@@ -61,7 +67,17 @@ export function checkSettings(input: Omit<ResourceServerInput, 'identifier'>): R
     throw invalidField('signing_alg', `must be one of ${SIGNING_ALGS.join(', ')}`);
   }
   const name = checkName('name', input.name);
-  return { name, scopes: checkScopes(input.scopes ?? []), accessTokenTtlSeconds, signingAlg };
+  const scopes = checkScopes(input.scopes ?? []);
+  const clientIds = checkClientIds(input.clientIds ?? []);
+  return { name, scopes, accessTokenTtlSeconds, signingAlg, acceptsApiKeys: input.acceptsApiKeys ?? true, clientIds };
+}
+
+/** By their looks only. An app is no resource server: it acts for users, and anybody may have its id and no secret. */
+function checkClientIds(clientIds: readonly string[]): string[] {
+  if (clientIds.length > MOST_CLIENTS) throw invalidField('client_ids', `must have at most ${MOST_CLIENTS} entries`);
+  const place = clientIds.findIndex((one) => kindOfClientId(one) !== 'client');
+  if (place !== -1) throw invalidField(`client_ids.${place}`, 'must be the client_id of an OAuth2 client (svc_…)');
+  return [...new Set(clientIds)];
 }
 
 function checkScopes(scopes: NonNullable<ResourceServerInput['scopes']>): ResourceServerScope[] {

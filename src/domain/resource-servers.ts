@@ -2,17 +2,20 @@
  * Resource servers: the APIs tokens are issued for (RFC 8707), each with scopes, a token lifetime and a signing algorithm of
  * its own. A scope word means one thing: it belongs to one of them, or to the server itself.
  */
-import { AppError } from '../errors.ts';
+import { AppError, invalidField } from '../errors.ts';
 import type { Page } from '../storage/listing.ts';
 import type { Notifications } from '../storage/notifications.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import {
   deleteResourceServer,
   dropAllowedScopes,
+  dropClients,
   dropGrantedResource,
   dropGrantedScopes,
+  dropKeyScopes,
   findRegisteredResourceServers,
   findResourceServer,
+  holdMissingClients,
   holdRegisteredResourceServers,
   insertResourceServer,
   listResourceServers,
@@ -44,8 +47,8 @@ export interface ResourceServers {
   /** One page; default order: as they were registered. Filters: name, identifier. */
   list(page: Page): Promise<(ResourceServer & { sortKey: string })[]>;
   /**
-   * Changes what is given; the identifier stays. A scope that is left out of `scopes` ends, also for the apps and clients
-   * that were allowed it.
+   * Changes what is given; the identifier stays. A scope that is left out of `scopes` ends, also for the apps, clients and
+   * personal keys that were allowed it.
    * @param scope.version the one the caller read; another one by now is `precondition_failed`
    * @throws AppError as `create`; `not_found`, `precondition_failed`; `failed_precondition` for the built-in one
    */
@@ -63,6 +66,8 @@ export interface ResourceServers {
   findForProtocol(identifier: string): Promise<ResourceServer | undefined>;
   /** The registered one a scope belongs to, from memory. */
   findByScope(word: string): Promise<ResourceServer | undefined>;
+  /** The registered ones that an OAuth2 client is, from memory. */
+  listOfClient(clientId: string): Promise<readonly ResourceServer[]>;
 }
 
 export interface ResourceServersOptions {
@@ -78,6 +83,26 @@ export interface ResourceServersOptions {
 export async function holdRegisteredScopes(tx: Queryable): Promise<ReadonlySet<string>> {
   const servers = await holdRegisteredResourceServers(tx);
   return new Set(servers.flatMap(wordsOf));
+}
+
+/** The same at this moment. */
+export async function findRegisteredScopes(db: Queryable): Promise<ReadonlySet<string>> {
+  return new Set((await findRegisteredResourceServers(db)).flatMap(wordsOf));
+}
+
+/**
+ * Takes clients that are about to be deleted out of the resource servers they are: one, or all of a team. Call it before
+ * other rows are locked: changes of resource servers lock these first.
+ */
+export async function forgetClients(
+  tx: Queryable,
+  audit: Pick<Audit, 'record'>,
+  gone: { clientId: string } | { teamId: string },
+  actor: Actor,
+): Promise<void> {
+  for (const server of await dropClients(tx, gone)) {
+    await audit.record(tx, eventOf('updated', server, actor, { changed: ['client_ids'] }));
+  }
 }
 
 export function createResourceServers({ db, audit, notifications }: ResourceServersOptions): ResourceServers {
@@ -108,12 +133,7 @@ export function createResourceServers({ db, audit, notifications }: ResourceServ
   }
 
   function log(tx: Queryable, verb: string, server: ResourceServer, actor: Actor, details: object = {}) {
-    return audit.record(tx, {
-      action: `resource_server.${verb}`,
-      actor,
-      target: { kind: 'resource_server', id: server.id },
-      details: { identifier: server.identifier, name: server.name, ...details },
-    });
+    return audit.record(tx, eventOf(verb, server, actor, details));
   }
 
   /** Scopes that ended are taken from whoever was allowed them. */
@@ -133,6 +153,16 @@ export function createResourceServers({ db, audit, notifications }: ResourceServ
         });
       }
     }
+    for (const { id, name, teamId } of await dropKeyScopes(tx, words)) {
+      const target = { kind: 'api_key', id };
+      await audit.record(tx, {
+        action: 'api_key.updated',
+        actor,
+        teamId,
+        target,
+        details: { name, ended_scopes: words },
+      });
+    }
   }
 
   return {
@@ -141,6 +171,7 @@ export function createResourceServers({ db, audit, notifications }: ResourceServ
       return db.transaction(async (tx) => {
         await lockResourceServers(tx);
         await requireUnused(tx, made);
+        await requireClients(tx, made.clientIds);
         const server = await insertResourceServer(tx, { ...made, createdBy: creatorOf(actor) });
         await log(tx, 'created', server, actor, describe(server));
         return server;
@@ -154,6 +185,7 @@ export function createResourceServers({ db, audit, notifications }: ResourceServ
         const changed = changedFields(before, settings);
         if (changed.length === 0) return before;
         await requireUnused(tx, settings, id);
+        await requireClients(tx, settings.clientIds, before.clientIds);
         const kept = new Set(settings.scopes.map(({ name }) => name));
         const server = await updateResourceServer(tx, id, settings);
         const ended = wordsOf(before).filter((word) => !kept.has(word));
@@ -180,18 +212,25 @@ export function createResourceServers({ db, audit, notifications }: ResourceServ
     },
     findForProtocol: async (identifier) => (await registered()).byIdentifier.get(identifier),
     findByScope: async (word) => (await registered()).byScope.get(word),
+    listOfClient: async (clientId) => (await registered()).byClient.get(clientId) ?? [],
   };
 }
 
 interface Registered {
   byIdentifier: ReadonlyMap<string, ResourceServer>;
   byScope: ReadonlyMap<string, ResourceServer>;
+  byClient: ReadonlyMap<string, readonly ResourceServer[]>;
 }
 
 function index(servers: readonly ResourceServer[]): Registered {
   return {
     byIdentifier: new Map(servers.map((server) => [server.identifier, server])),
     byScope: new Map(servers.flatMap((server) => wordsOf(server).map((word) => [word, server] as const))),
+    byClient: new Map(
+      servers
+        .flatMap(({ clientIds }) => clientIds)
+        .map((clientId) => [clientId, servers.filter(({ clientIds }) => clientIds.includes(clientId))]),
+    ),
   };
 }
 
@@ -205,6 +244,26 @@ async function requireUnused(tx: Queryable, { scopes }: ResourceServerSettings, 
   throw new AppError('already_exists', `scopes: ${description}`, { fields: [{ field: 'scopes', description }] });
 }
 
+async function requireClients(
+  tx: Queryable,
+  clientIds: readonly string[],
+  before: readonly string[] = [],
+): Promise<void> {
+  const added = clientIds.filter((one) => !before.includes(one));
+  const [missing] = added.length === 0 ? [] : await holdMissingClients(tx, added);
+  if (missing === undefined) return;
+  throw invalidField(`client_ids.${clientIds.indexOf(missing)}`, 'there is no such OAuth2 client');
+}
+
+function eventOf(verb: string, server: ResourceServer, actor: Actor, details: object) {
+  return {
+    action: `resource_server.${verb}`,
+    actor,
+    target: { kind: 'resource_server', id: server.id },
+    details: { identifier: server.identifier, name: server.name, ...details },
+  };
+}
+
 function wordsOf({ scopes }: ResourceServer): string[] {
   return scopes.map(({ name }) => name);
 }
@@ -214,5 +273,7 @@ function describe(server: ResourceServer): object {
     scopes: wordsOf(server),
     access_token_ttl_seconds: server.accessTokenTtlSeconds,
     signing_alg: server.signingAlg,
+    accepts_api_keys: server.acceptsApiKeys,
+    client_ids: server.clientIds,
   };
 }

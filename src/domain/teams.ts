@@ -5,6 +5,7 @@ import type { Database, Queryable } from '../storage/pool.ts';
 import * as storage from '../storage/teams.ts';
 import type { Actor, Audit } from './audit.ts';
 import { isUuid } from './names.ts';
+import { forgetClients } from './resource-servers.ts';
 import {
   changesOf,
   checkChanges,
@@ -121,6 +122,8 @@ export function createTeams({ db, audit }: { db: Database; audit: Audit }): Team
     },
     delete: (id, actor, scope = {}) =>
       db.transaction(async (tx) => {
+        // Before all others, as whoever changes resource servers does it. A team that is not deleted after all keeps them.
+        if (isUuid(id)) await forgetClients(tx, audit, { teamId: id }, actor);
         await storage.lockPolicies(tx);
         // The members' rights end in it too; whoever changes those holds this one.
         await storage.lockRootTeam(tx);

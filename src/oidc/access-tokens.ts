@@ -2,10 +2,11 @@
  * Our JWT access tokens (RFC 9068) read back by the server that issued them: for userinfo, introspection and revocation.
  * The engine never stores them, so it cannot find them; a signature of ours takes the place of the row.
  */
+import { setTimeout } from 'node:timers/promises';
 import { createLocalJWKSet, type JWTPayload, jwtVerify } from 'jose';
 import type Provider from 'oidc-provider';
 import type { AccessToken } from 'oidc-provider';
-import type { RevokedTokens } from '../domain/revoked-tokens.ts';
+import type { Revocations } from '../domain/revocations.ts';
 import type { KeySet } from '../domain/signing-keys.ts';
 import { AppError } from '../errors.ts';
 
@@ -19,6 +20,10 @@ export interface AccessTokenClaims extends JWTPayload {
   scope?: string;
   team_id?: string;
   grant_id?: string;
+  /** What it was made from, for a token that came by exchange (`domain/derivation.ts`). */
+  derived_from?: string[];
+  /** RFC 8693 §4.1 */
+  act?: object;
   cnf?: { jkt?: string };
 }
 
@@ -29,7 +34,7 @@ export function isJwt(text: string): boolean {
   return text.split('.', 4).length === 3;
 }
 
-export function createVerifyAccessToken(issuer: string, keys: KeySet, revokedTokens: RevokedTokens): VerifyAccessToken {
+export function createVerifyAccessToken(issuer: string, keys: KeySet, revocations: Revocations): VerifyAccessToken {
   const keySet = createLocalJWKSet({ keys: keys.published });
   return async (token) => {
     if (!isJwt(token)) return undefined;
@@ -40,10 +45,30 @@ export function createVerifyAccessToken(issuer: string, keys: KeySet, revokedTok
         algorithms: ['ES256', 'RS256', 'EdDSA'],
         requiredClaims: ['sub', 'aud', 'client_id', 'jti', 'iat', 'exp'],
       });
-      return revokedTokens.isRevoked(payload) ? undefined : payload;
+      return revocations.isRevoked(payload) ? undefined : payload;
     } catch (error) {
       if (error instanceof AppError) throw error;
       return undefined;
+    }
+  };
+}
+
+/** What a token may wait for before it is signed, in milliseconds: two seconds, and a little for clocks that differ. */
+const LONGEST_WAIT_MS = 3_000;
+
+/**
+ * The engine's last word on a JWT before it is signed. Somebody who was switched off and on again, or has lost a right, in
+ * this very second has no token of this second: the feed could not tell it from those it ends. It waits for the next.
+ */
+export function createAwaitLife(revocations: Pick<Revocations, 'bornDeadUntil'>) {
+  return async (_ctx: unknown, _token: unknown, jwt: { payload: JWTPayload }): Promise<void> => {
+    const deadline = Date.now() + LONGEST_WAIT_MS;
+    let second = revocations.bornDeadUntil(jwt.payload);
+    while (second !== undefined && Date.now() < deadline) {
+      await setTimeout(Math.min(second * 1000, deadline) - Date.now());
+      // `exp` stays: whatever bounds it still does.
+      jwt.payload.iat = Math.floor(Date.now() / 1000);
+      second = revocations.bornDeadUntil(jwt.payload);
     }
   };
 }

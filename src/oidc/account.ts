@@ -17,6 +17,7 @@ export function createFindAccount(authority: Pick<Authority, 'user'>) {
     if (user === undefined) return undefined;
     return {
       accountId: user.id,
+      expiresAt: user.expiresAt,
       claims: async () => ({
         sub: user.id,
         name: user.displayName || user.name || undefined,

@@ -6,13 +6,14 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Actor, Audit } from '../domain/audit.ts';
 import type { GrantPayload } from './adapter.ts';
 import { registrationFor } from './client-metadata.ts';
+import { exchangeNoteOf } from './token-exchange/index.ts';
 
 /** The request's id and the caller's address, kept by the http room. */
 export type RequestInfo = (req: IncomingMessage) => { requestId: string; ip: string };
 
 export type ActorOf = (ctx: KoaContextWithOIDC) => Actor;
 
-type Failure = Error & { error?: string; error_description?: string; error_detail?: string };
+type Failure = Error & { status?: number; error?: string; error_description?: string; error_detail?: string };
 
 export function createActorOf(requestInfo: RequestInfo): ActorOf {
   return (ctx) => {
@@ -31,19 +32,24 @@ export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf):
     outcome: 'success' | 'refused' = 'success',
     who: Partial<Actor> = {},
   ) => {
+    const exchange = exchangeNoteOf(ctx);
+    if (exchange?.isNews === false) return;
     const { Account, Grant, ClientCredentials } = ctx.oidc.entities;
     const account = Account?.accountId ?? ctx.oidc.session?.accountId;
     const team = (Grant as GrantPayload | undefined)?.teamId ?? (ClientCredentials && teamOf(ctx));
     audit.note({
       action,
       outcome,
-      actor: { ...actorOf(ctx), ...who },
-      teamId: team,
+      actor: { ...actorOf(ctx), ...who, ...exchange?.actor },
+      teamId: exchange?.teamId ?? team,
       ...(account && { target: { kind: 'user', id: account } }),
-      details,
+      ...(exchange?.target && { target: exchange.target }),
+      details: { ...details, ...exchange?.details },
     });
   };
   const refused = (action: string) => (ctx: KoaContextWithOIDC, error: Failure) => {
+    // What was not even looked at comes in floods.
+    if (error.status === 429) return;
     const { grant_type, client_id } = (ctx.oidc.params ?? {}) as Record<string, unknown>;
     const reason = error.error_detail ?? error.error_description;
     const code = error.error ?? error.message;

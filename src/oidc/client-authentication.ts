@@ -1,11 +1,16 @@
 /** Two refusals of the token endpoint in the words of RFC 6749 §5.2, where the engine says `invalid_request`. */
-import { errors } from 'oidc-provider';
+import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Step } from './internals.ts';
+
+/** Whether the request says which client it comes from, in whatever way. */
+export function bringsClient(ctx: KoaContextWithOIDC): boolean {
+  const { client_id, client_assertion } = ctx.oidc.params as Record<string, unknown>;
+  return [ctx.headers.authorization, client_id, client_assertion].some((one) => one !== undefined);
+}
 
 /** Before the engine authenticates the client: no authentication included at all is `invalid_client`. */
 export const requireAuthentication: Step = async (ctx, next) => {
-  const { client_id, client_assertion } = ctx.oidc.params as Record<string, unknown>;
-  if (ctx.headers.authorization === undefined && !client_id && client_assertion === undefined) {
+  if (!bringsClient(ctx)) {
     // RFC 9110 §15.5.2: a 401 names a scheme; the engine does so only when one was tried.
     ctx.set('WWW-Authenticate', `Basic realm="${ctx.oidc.provider.issuer}"`);
     throw new errors.InvalidClientAuth('no client authentication mechanism provided');

@@ -6,6 +6,7 @@ import { usesSecret } from '../domain/client-authentication.ts';
 import type { Registration, Registrations } from '../domain/registrations.ts';
 import { digestOf } from '../domain/secret-text.ts';
 import { engineError } from './errors.ts';
+import { TOKEN_EXCHANGE } from './token-exchange/request.ts';
 
 // The engine wants a secret for clients that authenticate with one. Nobody knows this one: should our comparison ever
 // be bypassed, no secret matches.
@@ -76,14 +77,19 @@ function toMetadata(registration: Registration): ClientMetadata {
     ...(record.jwksUri && { jwks_uri: record.jwksUri }),
   };
   if (registration.kind === 'client') {
-    return { ...common, grant_types: ['client_credentials'], response_types: [], redirect_uris: [] };
+    return { ...common, grant_types: ['client_credentials', TOKEN_EXCHANGE], response_types: [], redirect_uris: [] };
   }
   const app = registration.record;
   const native = app.type === 'public' && !app.redirectUris.every((uri) => uri.startsWith('https:'));
   return {
     ...common,
     application_type: native ? 'native' : 'web',
-    grant_types: ['authorization_code', ...(app.allowedScopes.includes('offline_access') ? ['refresh_token'] : [])],
+    grant_types: [
+      'authorization_code',
+      ...(app.allowedScopes.includes('offline_access') ? ['refresh_token'] : []),
+      // Whoever cannot prove who it is cannot act for anybody else (RFC 8693 §5).
+      ...(app.type === 'confidential' ? [TOKEN_EXCHANGE] : []),
+    ],
     response_types: ['code'],
     redirect_uris: app.redirectUris,
     post_logout_redirect_uris: app.postLogoutRedirectUris,

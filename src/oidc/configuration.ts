@@ -4,10 +4,11 @@ import type { JWK } from 'jose';
 import { type Configuration, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Lifetimes } from '../config.ts';
 import { IDENTITY_SCOPES } from '../domain/permissions.ts';
+import type { createAwaitLife } from './access-tokens.ts';
 import { CLAIMS } from './account.ts';
 import { namedBy } from './adapter.ts';
 import { allowsOrigin } from './client-metadata.ts';
-import { allowedPolicy } from './introspection.ts';
+import type { createAllowedPolicy } from './introspection.ts';
 import type { OutboundFetch } from './outbound.ts';
 import type { createResourceServers } from './resource-servers.ts';
 import { atLeastOne } from './sign-in-settings.ts';
@@ -47,9 +48,13 @@ export interface ConfigurationOptions {
   adapter: Configuration['adapter'];
   findAccount: Configuration['findAccount'];
   extraTokenClaims: Configuration['extraTokenClaims'];
+  /** What happens to a JWT access token last, with its claims in `payload`. */
+  beforeSigning: ReturnType<typeof createAwaitLife>;
   /** Identifier of the server's own API. */
   defaultResource: string;
   resourceServers: ReturnType<typeof createResourceServers>;
+  /** Who is told about a refresh token. */
+  mayIntrospect: ReturnType<typeof createAllowedPolicy>;
   /** Seconds a browser session lives from now. */
   sessionTtl: (session: object) => number;
   pages: EnginePages;
@@ -63,6 +68,7 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
     jwks: { keys: options.signingKeys as never },
     findAccount: options.findAccount,
     extraTokenClaims: options.extraTokenClaims,
+    formats: { customizers: { jwt: options.beforeSigning as never } },
     fetch: options.outboundFetch as never,
     routes: ROUTES,
     scopes: Object.keys(IDENTITY_SCOPES),
@@ -85,7 +91,7 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
-      introspection: { enabled: true, allowedPolicy: allowedPolicy as never },
+      introspection: { enabled: true, allowedPolicy: options.mayIntrospect as never },
       revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },
       pushedAuthorizationRequests: { enabled: true },
       dPoP: { enabled: true },
@@ -113,7 +119,8 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
       client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
     expiresWithSession: async (_ctx, token) => !(token as { scopes: Set<string> }).scopes.has('offline_access'),
     ttl: {
-      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
+      AccessToken: (ctx, token) =>
+        atLeastOne(Math.min(token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken, lifeLeft(ctx))),
       ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
       AuthorizationCode: lifetimes.authorizationCode,
       IdToken: lifetimes.idToken,
@@ -162,6 +169,12 @@ function createPolicy(defaultResource: string) {
     }),
   );
   return policy;
+}
+
+/** Seconds until the user this is for expires. */
+function lifeLeft(ctx: KoaContextWithOIDC): number {
+  const { expiresAt } = (ctx.oidc.entities.Account ?? {}) as { expiresAt?: Date | undefined };
+  return remaining(expiresAt && Math.floor(expiresAt.getTime() / 1000));
 }
 
 function remaining(exp: number | undefined): number {

@@ -3,6 +3,8 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 import { IDENTITY_SCOPES, PERMISSIONS } from '../domain/permissions.ts';
 import { JWKS_MAX_AGE } from '../domain/signing-keys.ts';
 import { CLIENT_AUTH_METHODS, CLIENT_AUTH_SIGNING_ALGS } from './configuration.ts';
+import { REVOCATION_FEED_PATH } from './revocation-feed.ts';
+import { USAGE_PATH } from './usage.ts';
 
 /** A middleware around the engine's own. */
 export function completeDiscovery(issuer: string) {
@@ -15,7 +17,9 @@ export function completeDiscovery(issuer: string) {
         introspection_endpoint_auth_methods_supported: CLIENT_AUTH_METHODS.filter((method) => method !== 'none'),
         introspection_endpoint_auth_signing_alg_values_supported: CLIENT_AUTH_SIGNING_ALGS,
         revocation_endpoint_auth_methods_supported: CLIENT_AUTH_METHODS,
+        revocation_feed_endpoint: issuer + REVOCATION_FEED_PATH,
         revocation_endpoint_auth_signing_alg_values_supported: CLIENT_AUTH_SIGNING_ALGS,
+        usage_endpoint: issuer + USAGE_PATH,
         service_documentation: issuer,
       });
     }
@@ -28,6 +32,8 @@ export function completeDiscovery(issuer: string) {
       ctx.set('Cache-Control', 'no-store');
     }
     if (ctx.status === 503) ctx.set('Retry-After', '5');
+    // RFC 6585 §4: a second is enough where requests only wait for one another.
+    if (ctx.status === 429 && !ctx.response.get('Retry-After')) ctx.set('Retry-After', '1');
     if (ctx.status === 404 && ctx.body === undefined) {
       ctx.status = 404;
       ctx.set('Cache-Control', 'no-store');

@@ -5,12 +5,14 @@ import { AppError } from '../errors.ts';
 /** RFC 6749 §4.1.2.1 names the error; the status tells clients and load balancers to come back. Never sent as a redirect. */
 function temporarilyUnavailable(error: AppError): Error {
   const out = new errors.CustomOIDCProviderError('temporarily_unavailable', error.message);
-  return Object.assign(out, { status: 503, statusCode: 503, expose: true, allow_redirect: false, cause: error.cause });
+  const { status, cause } = error;
+  return Object.assign(out, { status, statusCode: status, expose: true, allow_redirect: false, cause });
 }
 
 /** What the engine should see instead of `error`. */
 export function engineError(error: unknown): unknown {
-  return error instanceof AppError && error.kind === 'unavailable' ? temporarilyUnavailable(error) : error;
+  const isPassing = error instanceof AppError && (error.kind === 'unavailable' || error.kind === 'resource_exhausted');
+  return isPassing ? temporarilyUnavailable(error) : error;
 }
 
 /** The way back: what the engine throws for a failure of storage, as ours. */

@@ -10,16 +10,18 @@ import type { Config } from '../config.ts';
 import type { ApiKeys } from '../domain/api-keys.ts';
 import type { Audit } from '../domain/audit.ts';
 import type { Authority } from '../domain/authority.ts';
+import type { CredentialUses } from '../domain/credential-uses.ts';
+import type { KeyGuesses } from '../domain/key-guesses.ts';
 import type { LastUsed } from '../domain/last-used.ts';
 import type { Registrations } from '../domain/registrations.ts';
 import type { ResourceServers } from '../domain/resource-servers.ts';
-import type { RevokedTokens } from '../domain/revoked-tokens.ts';
+import type { Revocations } from '../domain/revocations.ts';
 import type { Sealing } from '../domain/sealing.ts';
 import type { Settings } from '../domain/settings.ts';
 import type { KeySet, SigningKeys } from '../domain/signing-keys.ts';
 import type { Notifications } from '../storage/notifications.ts';
 import type { Database } from '../storage/pool.ts';
-import { createVerifyAccessToken, useJwtAccessTokens } from './access-tokens.ts';
+import { createAwaitLife, createVerifyAccessToken, useJwtAccessTokens } from './access-tokens.ts';
 import { createFindAccount } from './account.ts';
 import { createAdapterFactory, type GrantPayload } from './adapter.ts';
 import { createActorOf, type RequestInfo, trailEvents } from './audit-trail.ts';
@@ -29,7 +31,7 @@ import { createConfiguration, type EnginePages } from './configuration.ts';
 import { completeDiscovery } from './discovery.ts';
 import { createInteractions } from './interactions.ts';
 import { addProperty, useSteps } from './internals.ts';
-import { createIntrospectStep } from './introspection.ts';
+import { createAllowedPolicy, createIntrospectStep } from './introspection.ts';
 import { createOutboundFetch, type OutboundFetch } from './outbound.ts';
 import {
   createCheckResource,
@@ -38,10 +40,13 @@ import {
   type Targets,
   useResourceCheck,
 } from './resource-servers.ts';
-import { createRevokeStep } from './revocation.ts';
+import { createRevocation } from './revocation.ts';
+import { createRevocationFeed, type RevocationFeed } from './revocation-feed.ts';
 import { createCheckScope } from './scopes.ts';
 import { createSessionOf } from './session.ts';
 import { createRequireEnabled, createSessionTtl, useSessionLifetimes } from './sign-in-settings.ts';
+import { exchangedClaims, TOKEN_EXCHANGE, useTokenExchange } from './token-exchange/index.ts';
+import { createUsageEndpoint } from './usage.ts';
 
 export interface EngineOptions {
   config: Pick<Config, 'issuer' | 'lifetimes' | 'accessTokenAlg'>;
@@ -51,12 +56,14 @@ export interface EngineOptions {
   audit: Audit;
   authority: Authority;
   registrations: Registrations;
-  resourceServers: Pick<ResourceServers, 'findForProtocol'>;
+  resourceServers: Pick<ResourceServers, 'findForProtocol' | 'listOfClient'>;
   settings: Pick<Settings, 'current' | 'latest'>;
-  apiKeys: Pick<ApiKeys, 'verify' | 'mayBeImported'>;
+  apiKeys: ApiKeys;
+  keyGuesses: KeyGuesses;
   signingKeys: SigningKeys;
-  revokedTokens: RevokedTokens;
+  revocations: Revocations;
   lastUsed: LastUsed;
+  credentialUses: Pick<CredentialUses, 'report'>;
   pages: EnginePages;
   requestInfo: RequestInfo;
   /** Identifier of the server's own API: the `aud` of a token that names no other resource. */
@@ -74,6 +81,8 @@ export interface Engine {
   sessionOf: ReturnType<typeof createSessionOf>;
   /** The public keys tokens of this server can be verified with, now; the same object until they change. */
   publishedKeys(): { keys: JWK[] };
+  /** Where resource servers learn what ended; mount it before `handle`. */
+  revocationFeed: RevocationFeed;
   close(): void;
 }
 
@@ -89,6 +98,16 @@ export function createEngine(options: EngineOptions): Engine {
     accessTokenTtl: config.lifetimes.accessToken,
     resourceServers: options.resourceServers,
   });
+  const revocationFeed = createRevocationFeed({
+    issuer: config.issuer,
+    alg: config.accessTokenAlg,
+    revocations: options.revocations,
+    isAvailable: () => notifications.available,
+  });
+  const takeUsage = createUsageEndpoint({
+    ...options,
+    addressOf: (req) => options.requestInfo(req).ip,
+  });
   let published: { keys: JWK[] } = { keys: [] };
   let provider: Provider;
   let handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
@@ -99,7 +118,9 @@ export function createEngine(options: EngineOptions): Engine {
     const keys = await signingKeys.current();
     if (keys.signing.length === 0) return;
     published = { keys: keys.published };
+    revocationFeed.signWith(keys);
     provider = createProvider(options, keys, targets);
+    provider.use(takeUsage(provider));
     handle = provider.callback() as unknown as typeof handle;
     clearTimeout(timer);
     if (keys.changesAt === undefined) return;
@@ -128,13 +149,14 @@ export function createEngine(options: EngineOptions): Engine {
     }),
     sessionOf: createSessionOf(() => provider, options.authority),
     publishedKeys: () => published,
+    revocationFeed,
     close: () => clearTimeout(timer),
   };
 }
 
 function createProvider(options: EngineOptions, keys: KeySet, targets: Targets): Provider {
-  const { config, db, sealing, audit, authority, settings, revokedTokens, lastUsed, defaultResource, onError } =
-    options;
+  const { config, db, sealing, audit, authority, settings, revocations, lastUsed, defaultResource, onError } = options;
+  const awaitLife = createAwaitLife(revocations);
   const provider = new Provider(
     config.issuer,
     createConfiguration({
@@ -144,8 +166,12 @@ function createProvider(options: EngineOptions, keys: KeySet, targets: Targets):
       adapter: createAdapterFactory({ db, sealing, reuseGrace: config.lifetimes.reuseGrace }),
       findAccount: createFindAccount(authority),
       extraTokenClaims,
+      // An exchange chose its moment before its last look at the subject: what ended since then ends the token too.
+      beforeSigning: async (ctx, token, jwt) =>
+        exchangedClaims(token as object) === undefined ? awaitLife(ctx, token, jwt) : undefined,
       defaultResource,
       resourceServers: createResourceServers({ defaultResource, targets, authority }),
+      mayIntrospect: createAllowedPolicy({ targets, defaultResource }),
       sessionTtl: createSessionTtl(settings),
       pages: options.pages,
       outboundFetch: options.outboundFetch ?? createOutboundFetch(),
@@ -154,7 +180,7 @@ function createProvider(options: EngineOptions, keys: KeySet, targets: Targets):
   provider.proxy = true;
 
   const actorOf = createActorOf(options.requestInfo);
-  const verifyAccessToken = createVerifyAccessToken(config.issuer, keys, revokedTokens);
+  const verifyAccessToken = createVerifyAccessToken(config.issuer, keys, revocations);
   addProperty(provider, 'Grant', 'teamId');
   addProperty(provider, 'Grant', 'named');
   useSessionLifetimes(provider, settings);
@@ -165,19 +191,31 @@ function createProvider(options: EngineOptions, keys: KeySet, targets: Targets):
   useResourceCheck(provider, { targets, defaultResource });
   useJwtAccessTokens(provider, verifyAccessToken, defaultResource);
   const checkResource = createCheckResource(targets);
+  const exchangeKey = useTokenExchange(provider, {
+    ...options,
+    targets,
+    verifyAccessToken,
+    addressOf: (ctx) => options.requestInfo(ctx.req).ip,
+  });
+  const revocation = createRevocation({ ...options, actorOf, verifyAccessToken });
   useSteps(provider, {
     requireEnabled: createRequireEnabled(settings),
     checkScope: createCheckScope(targets),
-    requireAuthentication,
-    checkGrantType: (ctx, next) => checkGrantType(ctx, () => checkResource(ctx, next)),
+    requireAuthentication: (ctx, next) =>
+      exchangeKey(ctx, () => revocation.withoutClient(ctx, () => requireAuthentication(ctx, next))),
+    checkGrantType: (ctx, next) =>
+      // An exchange uses nothing up, and says itself what is wrong with its resource.
+      checkGrantType(ctx, () => (ctx.oidc.params!.grant_type === TOKEN_EXCHANGE ? next() : checkResource(ctx, next))),
     introspect: createIntrospectStep({ ...options, issuer: config.issuer, verifyAccessToken, targets }),
-    revoke: createRevokeStep({ db, audit, actorOf, revokedTokens, verifyAccessToken }),
+    revoke: revocation.withClient,
   });
   provider.use(completeDiscovery(config.issuer));
   trailEvents(provider, audit, actorOf);
   provider.on('grant.success', (ctx) => {
-    const { kind, record } = registrationFor(ctx.oidc.client!);
-    lastUsed.touch(kind === 'app' ? 'oauth_apps' : 'oauth_clients', record.id);
+    // A key may come without a client.
+    const registration = ctx.oidc.client && registrationFor(ctx.oidc.client);
+    if (registration)
+      lastUsed.touch(registration.kind === 'app' ? 'oauth_apps' : 'oauth_clients', registration.record.id);
     const { Grant, Account } = ctx.oidc.entities;
     if (Grant) lastUsed.touch('grants', Grant.jti);
     if (Account && ctx.oidc.params?.grant_type === 'refresh_token') lastUsed.touch('users', Account.accountId);
@@ -191,7 +229,9 @@ function createProvider(options: EngineOptions, keys: KeySet, targets: Targets):
 function extraTokenClaims(
   ctx: KoaContextWithOIDC,
   token: { kind: string; grantId?: string },
-): Record<string, string> | undefined {
+): Record<string, unknown> | undefined {
+  const exchanged = exchangedClaims(token);
+  if (exchanged !== undefined) return exchanged;
   if (token.kind === 'ClientCredentials') {
     const registration = registrationFor(ctx.oidc.client!);
     return registration.kind === 'client' ? { team_id: registration.record.teamId } : undefined;

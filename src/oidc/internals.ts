@@ -16,6 +16,8 @@ import introspection from 'oidc-provider/lib/actions/introspection.js';
 import revocation from 'oidc-provider/lib/actions/revocation.js';
 // @ts-expect-error
 import token from 'oidc-provider/lib/actions/token.js';
+// @ts-expect-error
+import validateDpop, { checkDpopReplay } from 'oidc-provider/lib/helpers/validate_dpop.js';
 
 export type Step = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
 
@@ -48,6 +50,26 @@ export function useSteps(provider: Provider, steps: ReplacedSteps): void {
 export function addProperty(provider: Provider, model: 'Grant' | 'Session', name: string): void {
   const names = (provider[model] as unknown as { IN_PAYLOAD: string[] }).IN_PAYLOAD;
   Object.defineProperty(provider[model], 'IN_PAYLOAD', { get: () => [...names, name] });
+}
+
+/** A DPoP proof (RFC 9449 §4) that came with a request. */
+export interface DpopProof {
+  /** Thumbprint of the key it was made with. */
+  jkt: string;
+  /** Uses the proof up. @throws InvalidGrant when it was used before by this client */
+  use(clientId: string): Promise<void>;
+}
+
+/** The proof of a request to a grant of ours, checked as for every other. @throws InvalidDpopProof; undefined without one */
+export async function checkDpopProof(ctx: KoaContextWithOIDC): Promise<DpopProof | undefined> {
+  const { provider } = ctx.oidc;
+  const proof = (await validateDpop(provider, ctx)) as { thumbprint: string } | undefined;
+  return (
+    proof && {
+      jkt: proof.thumbprint,
+      use: (clientId) => checkDpopReplay(provider, ctx, proof, clientId) as Promise<void>,
+    }
+  );
 }
 
 function replaceStep(stack: Step[], name: string, pick: (steps: ReplacedSteps, original: Step) => Step): void {

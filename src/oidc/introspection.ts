@@ -3,43 +3,30 @@
  * authenticated the caller; refresh tokens go on to its own step, under the same policy.
  */
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider';
-import type { ApiKeys } from '../domain/api-keys.ts';
-import { ROOT_TEAM_ID } from '../domain/permissions.ts';
+import { type ApiKeys, subjectOf } from '../domain/api-keys.ts';
+import { derivationOf } from '../domain/derivation.ts';
+import { noticeOf } from '../domain/retirements.ts';
 import { rightsBehind, type TokenRightsOptions } from '../domain/token-rights.ts';
 import { findGrant } from '../storage/grants.ts';
 import type { Queryable } from '../storage/pool.ts';
 import { type AccessTokenClaims, isJwt, type VerifyAccessToken } from './access-tokens.ts';
-import type { GrantPayload } from './adapter.ts';
-import { registrationFor } from './client-metadata.ts';
+import { type GrantPayload, namedBy } from './adapter.ts';
 import { engineError } from './errors.ts';
 import type { Step } from './internals.ts';
-import type { Targets } from './resource-servers.ts';
+import { concernOf, meaningAt, type Presented } from './introspection-policy.ts';
+import type { Target, Targets } from './resource-servers.ts';
 
 export interface IntrospectionOptions extends TokenRightsOptions {
   db: Queryable;
   issuer: string;
-  apiKeys: Pick<ApiKeys, 'verify' | 'mayBeImported'>;
+  defaultResource: string;
+  apiKeys: TokenRightsOptions['apiKeys'] & Pick<ApiKeys, 'check' | 'mayBeImported'>;
   verifyAccessToken: VerifyAccessToken;
-  targets: Pick<Targets, 'find'>;
+  targets: Pick<Targets, 'find' | 'ofClient'>;
 }
 
 /** RFC 7662 §2.2: nothing more is said about what is not active, or not the caller's business. */
 const INACTIVE = { active: false };
-
-/**
- * Whether `caller` may be told about a credential: one issued to itself, or, for a machine client allowed
- * `credentials:introspect`, one that acts in its team (in any team, for a client of the root team).
- */
-export function mayIntrospect(
-  caller: Client,
-  credential: { clientId?: string | undefined; teamId?: string | undefined },
-): boolean {
-  if (credential.clientId === caller.clientId) return true;
-  const registration = registrationFor(caller);
-  if (registration.kind !== 'client' || !registration.record.allowedScopes.includes('credentials:introspect'))
-    return false;
-  return registration.record.teamId === ROOT_TEAM_ID || registration.record.teamId === credential.teamId;
-}
 
 /** The engine's step before its own introspection. */
 export function createIntrospectStep(options: IntrospectionOptions): Step {
@@ -50,13 +37,13 @@ export function createIntrospectStep(options: IntrospectionOptions): Step {
       throw new errors.InvalidClientAuth('a public client has no proof');
     try {
       if (await options.apiKeys.mayBeImported(token)) {
-        const answer = await introspectApiKey(options, ctx.oidc.client!, token);
+        const answer = await introspectApiKey(options, ctx, token);
         // It can look like a refresh token, and may be one.
-        if (answer === INACTIVE && !isJwt(token)) await next();
+        if (answer === INACTIVE && !isJwt(token)) await introspectStored(options, ctx, next);
         else ctx.body = answer;
       } else if (isJwt(token)) ctx.body = await introspectJwt(options, ctx.oidc.client!, token);
-      else if (/^lk[pt]_/.test(token)) ctx.body = await introspectApiKey(options, ctx.oidc.client!, token);
-      else await next();
+      else if (/^lk[pt]_/.test(token)) ctx.body = await introspectApiKey(options, ctx, token);
+      else await introspectStored(options, ctx, next);
     } catch (error) {
       throw engineError(error);
     }
@@ -64,20 +51,61 @@ export function createIntrospectStep(options: IntrospectionOptions): Step {
 }
 
 /** The engine's `allowedPolicy` for what it does store (refresh tokens). */
-export async function allowedPolicy(
+export function createAllowedPolicy({
+  targets,
+  defaultResource,
+}: Pick<IntrospectionOptions, 'targets' | 'defaultResource'>) {
+  return async (ctx: KoaContextWithOIDC, caller: Client, token: { clientId?: string }): Promise<boolean> => {
+    const presented = await presentedBy(ctx, token, { targets, defaultResource });
+    return token.clientId === caller.clientId || concernOf(caller, presented).length > 0;
+  };
+}
+
+/** A refresh token by the consent it hangs on, which the engine has found. */
+async function presentedBy(
+  { oidc }: KoaContextWithOIDC,
+  { clientId }: { clientId?: string },
+  { targets, defaultResource }: Pick<IntrospectionOptions, 'targets' | 'defaultResource'>,
+): Promise<Presented> {
+  const grant = oidc.entities.Grant as GrantPayload | undefined;
+  const named = await Promise.all(namedBy(grant ?? {}, defaultResource).map(targets.find));
+  return { clientId, teamId: grant?.teamId, targets: named.filter((one) => one !== undefined) };
+}
+
+/** As the engine does it, and then no more than the user and the app may do now, and than concerns the caller. */
+async function introspectStored(
+  options: IntrospectionOptions,
   ctx: KoaContextWithOIDC,
-  caller: Client,
-  token: { clientId?: string },
-): Promise<boolean> {
-  const grant = ctx.oidc.entities.Grant as GrantPayload | undefined;
-  return mayIntrospect(caller, { clientId: token.clientId, teamId: grant?.teamId });
+  next: () => Promise<void>,
+): Promise<void> {
+  await next();
+  const { RefreshToken: token, Grant: grant } = ctx.oidc.entities;
+  const answer = ctx.body as { active: boolean; scope?: string };
+  if (!answer.active || token === undefined) return;
+  const caller = ctx.oidc.client!;
+  const bearer = {
+    sub: token.accountId,
+    client_id: token.clientId,
+    team_id: (grant as GrantPayload | undefined)?.teamId,
+  };
+  const rights = await rightsBehind(options, bearer);
+  if (rights === undefined) {
+    ctx.body = INACTIVE;
+    return;
+  }
+  const scopes = wordsOf(answer.scope).filter((scope) => rights.has(scope));
+  const isIts = token.clientId === caller.clientId;
+  const concern = isIts ? [] : concernOf(caller, await presentedBy(ctx, token, options));
+  ctx.body = { ...answer, scope: (isIts ? scopes : meaningAt(concern, scopes)).join(' ') };
 }
 
 async function introspectJwt(options: IntrospectionOptions, caller: Client, token: string): Promise<object> {
   const claims = await options.verifyAccessToken(token);
-  if (claims === undefined || !mayIntrospect(caller, { clientId: claims.client_id, teamId: claims.team_id }))
-    return INACTIVE;
-  const scopes = await liveScopes(options, claims);
+  const target = claims && (await options.targets.find(claims.aud));
+  if (claims === undefined || target === undefined) return INACTIVE;
+  const { client_id: clientId, team_id: teamId } = claims;
+  if (concernOf(caller, { clientId, teamId, targets: [target] }).length === 0) return INACTIVE;
+  const scopes = await liveScopes(options, claims, target);
   if (scopes === undefined) return INACTIVE;
   const { cnf, ...rest } = claims;
   return {
@@ -89,33 +117,55 @@ async function introspectJwt(options: IntrospectionOptions, caller: Client, toke
   };
 }
 
-/** What the token may do now; undefined when its grant, user, client or resource server has ended since it was issued. */
-async function liveScopes(options: IntrospectionOptions, claims: AccessTokenClaims): Promise<string[] | undefined> {
-  const target = await options.targets.find(claims.aud);
-  if (target === undefined || claims.iat < target.since) return undefined;
-  const { sub, client_id, team_id, grant_id } = claims;
-  const rights = await rightsBehind(options, { subject: sub, clientId: client_id, teamId: String(team_id) });
+/** What the token may do now; undefined when its grant, user, client, key or resource server has ended since it was issued. */
+async function liveScopes(
+  options: IntrospectionOptions,
+  claims: AccessTokenClaims,
+  target: Target,
+): Promise<string[] | undefined> {
+  if (claims.iat < target.since) return undefined;
+  const isOfKey = derivationOf(claims)?.keyId !== undefined;
+  if (isOfKey && !target.acceptsApiKeys) return undefined;
+  const rights = await rightsBehind(options, claims);
   if (rights === undefined) return undefined;
-  // Whoever acts for itself needs no consent; whoever acts for a user has one.
+  const { sub, client_id, team_id, grant_id } = claims;
+  // Whoever acts for itself needs no consent, nor does a key; whoever acts for a user otherwise has one.
   const grant = grant_id === undefined ? undefined : await findGrant(options.db, grant_id);
-  const isGranted = sub === client_id || (grant?.userId === sub && grant.teamId === team_id);
+  const isGranted = sub === client_id || isOfKey || (grant?.userId === sub && grant.teamId === team_id);
   if (!isGranted) return undefined;
-  return (claims.scope?.split(' ') ?? []).filter((scope) => target.hasScope(scope) && rights.has(scope));
+  return wordsOf(claims.scope).filter((scope) => target.hasScope(scope) && rights.has(scope));
 }
 
-async function introspectApiKey(options: IntrospectionOptions, caller: Client, text: string): Promise<object> {
-  const key = await options.apiKeys.verify(text);
-  if (key === undefined || !mayIntrospect(caller, { teamId: key.teamId })) return INACTIVE;
+async function introspectApiKey(
+  { apiKeys, targets, issuer }: IntrospectionOptions,
+  ctx: KoaContextWithOIDC,
+  text: string,
+): Promise<object> {
+  const caller = ctx.oidc.client!;
+  const key = await apiKeys.check(text);
+  if (key === undefined) return INACTIVE;
+  const takingKeys = (await targets.ofClient(caller.clientId)).filter(({ acceptsApiKeys }) => acceptsApiKeys);
+  const concern = concernOf(caller, { teamId: key.teamId, targets: takingKeys });
+  if (concern.length === 0) return INACTIVE;
+  const retirement = 'retired' in key ? key.retired : key.retirement;
+  if (retirement !== undefined) ctx.set({ ...noticeOf(retirement) });
+  if ('retired' in key) return INACTIVE;
+  const [aud, ...more] = concern.map(({ resource }) => resource);
   return {
     active: true,
     token_type: 'api_key',
-    iss: options.issuer,
+    iss: issuer,
+    aud: more.length === 0 ? aud : [aud, ...more],
     kind: key.kind,
     key_id: key.id,
-    sub: key.kind === 'personal' ? key.userId : `team:${key.teamId}`,
+    sub: subjectOf(key),
     team_id: key.teamId,
-    scope: [...key.scopes].join(' '),
+    scope: meaningAt(concern, key.scopes).join(' '),
     iat: Math.floor(key.createdAt.getTime() / 1000),
     ...(key.expiresAt && { exp: Math.floor(key.expiresAt.getTime() / 1000) }),
   };
+}
+
+function wordsOf(scope: string | undefined): string[] {
+  return scope ? scope.split(' ') : [];
 }

@@ -5,7 +5,7 @@
 import Provider, { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
 import type { Authority } from '../domain/authority.ts';
 import { isScope, scopesWithin } from '../domain/permissions.ts';
-import type { ResourceServers } from '../domain/resource-servers.ts';
+import type { ResourceServer as RegisteredServer, ResourceServers } from '../domain/resource-servers.ts';
 import type { SigningAlg } from '../domain/signing-keys.ts';
 import { type GrantPayload, namedBy } from './adapter.ts';
 import { allowedScopes, registrationFor } from './client-metadata.ts';
@@ -25,6 +25,11 @@ export interface Target {
   alg: SigningAlg;
   /** Seconds; what was issued before was issued for another API under this name. */
   since: number;
+  acceptsApiKeys: boolean;
+  /** Whether it is the server's own API. */
+  isOwn: boolean;
+  /** The OAuth2 clients that are this API. */
+  clientIds: readonly string[];
 }
 
 export interface TargetsOptions {
@@ -32,12 +37,14 @@ export interface TargetsOptions {
   defaultResource: string;
   accessTokenAlg: SigningAlg;
   accessTokenTtl: number;
-  resourceServers: Pick<ResourceServers, 'findForProtocol'>;
+  resourceServers: Pick<ResourceServers, 'findForProtocol' | 'listOfClient'>;
 }
 
 export interface Targets {
   /** Undefined when nothing is registered under that identifier. Failures are in the engine's words. */
   find(resource: string): Promise<Target | undefined>;
+  /** The server's own API, and the registered ones that this client is. */
+  ofClient(clientId: string): Promise<Target[]>;
   /**
    * The APIs a request names; its own one for none.
    * @param resource the request's parameter
@@ -57,6 +64,9 @@ export function createTargets(options: TargetsOptions): Targets {
     accessTokenTtl: options.accessTokenTtl,
     alg: options.accessTokenAlg,
     since: 0,
+    acceptsApiKeys: true,
+    isOwn: true,
+    clientIds: [],
   };
 
   async function find(resource: string): Promise<Target | undefined> {
@@ -64,20 +74,27 @@ export function createTargets(options: TargetsOptions): Targets {
     const server = await resourceServers.findForProtocol(resource).catch((error: unknown) => {
       throw engineError(error);
     });
-    if (server === undefined) return undefined;
+    return server && targetOf(server);
+  }
+
+  function targetOf(server: RegisteredServer): Target {
     const words = new Set(server.scopes.map(({ name }) => name));
     return {
-      resource,
+      resource: server.identifier,
       hasScope: (word) => words.has(word),
       isWithoutScopes: words.size === 0,
       accessTokenTtl: server.accessTokenTtlSeconds,
       alg: server.signingAlg as SigningAlg,
       since: Math.floor(server.createdAt.getTime() / 1000),
+      acceptsApiKeys: server.acceptsApiKeys,
+      isOwn: false,
+      clientIds: server.clientIds,
     };
   }
 
   return {
     find,
+    ofClient: async (clientId) => [own, ...(await resourceServers.listOfClient(clientId)).map(targetOf)],
     async named(resource = defaultResource) {
       const named = [resource].flat();
       if (named.length > MOST_RESOURCES) throw new errors.InvalidTarget('too many resource indicators');
@@ -98,6 +115,17 @@ export function createCheckResource(targets: Targets): Step {
     await targets.named(ctx.oidc.params!.resource);
     await next();
   };
+}
+
+/** What the engine asks about the API a token is for: how the token is made. */
+export function serverInfo(target: Target, scopes: readonly string[]): ResourceServer {
+  return {
+    scope: scopes.join(' '),
+    audience: target.resource,
+    accessTokenFormat: 'jwt',
+    accessTokenTTL: target.accessTokenTtl,
+    jwt: { sign: { alg: target.alg } },
+  } as ResourceServer;
 }
 
 export interface ResourceServersOptions {
@@ -139,13 +167,7 @@ export function createResourceServers({ defaultResource, targets, authority }: R
       const target = await targets.find(resource);
       if (target === undefined) throw new errors.InvalidTarget();
       const scopes = await scopesFor(ctx, target).catch((error: unknown) => Promise.reject(engineError(error)));
-      return {
-        scope: scopes.join(' '),
-        audience: resource,
-        accessTokenFormat: 'jwt',
-        accessTokenTTL: target.accessTokenTtl,
-        jwt: { sign: { alg: target.alg } },
-      } as ResourceServer;
+      return serverInfo(target, scopes);
     },
   };
 }

@@ -23,14 +23,19 @@ export function createCheckScope(targets: Targets): Step {
   };
 }
 
+/** The words of a scope parameter, each once. @throws InvalidScope for bad syntax */
+export function parseScope(scope: string): string[] {
+  if (!SYNTAX.test(scope)) throw new errors.InvalidScope('scope contains invalid characters', '');
+  return [...new Set(scope.split(' '))];
+}
+
 /**
  * The scopes asked for, each once.
  * @param targets the APIs the tokens are to be for
  * @throws InvalidScope for bad syntax, a scope the client is not allowed, or one that means nothing at those APIs
  */
 export function requireAllowed(client: Client, scope: string, targets: readonly Target[]): string[] {
-  if (!SYNTAX.test(scope)) throw new errors.InvalidScope('scope contains invalid characters', '');
-  const requested = [...new Set(scope.split(' '))];
+  const requested = parseScope(scope);
   const allowed = allowedScopes(client);
   refuse(
     'requested scope is not allowed to this client',

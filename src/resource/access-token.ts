@@ -1,9 +1,10 @@
-import { type JWTPayload, jwtVerify } from 'jose';
-import { type BoundedCache, createBoundedCache, digest } from './bounded-cache.ts';
-import { checkHeader, joseReason } from './compact-jwt.ts';
-import { Refused, unavailable } from './decision.ts';
-import type { KeySet, VerificationKey } from './key-set.ts';
+import type { JWTPayload } from 'jose';
+import { createBoundedCache, digest } from './bounded-cache.ts';
+import { type IssuedJwt, verifyIssued } from './compact-jwt.ts';
+import { Refused } from './decision.ts';
+import type { KeySet } from './key-set.ts';
 import { frozen, type Principal, scopeWords } from './principal.ts';
+import type { Revocable, RevocationFeed } from './revocation-feed.ts';
 import type { Settings } from './settings.ts';
 
 /** An access token that verified: who it stands for and, if it is bound to a key, to which (RFC 7800 §3). */
@@ -14,18 +15,13 @@ export interface VerifiedToken {
   jkt: string | undefined;
 }
 
-/** @throws Refused 401 for a token that fails any check, 503 when that cannot be told. */
-export type VerifyAccessToken = (token: string) => Promise<VerifiedToken>;
+/**
+ * A promise only when there is something to wait for.
+ * @throws Refused 401 for a token that fails any check, 503 when that cannot be told; whatever `isRevoked` throws.
+ */
+export type VerifyAccessToken = (token: string) => VerifiedToken | Promise<VerifiedToken>;
 
-interface CachedToken extends VerifiedToken {
-  kid: string;
-  key: VerificationKey;
-  exp: number;
-}
-
-const MAX_CACHED = 10_000;
-const TYPE = 'at+jwt';
-const REQUIRED_CLAIMS = ['sub', 'client_id', 'jti', 'team_id', 'iat', 'exp'];
+type CachedToken = VerifiedToken & IssuedJwt & Revocable;
 
 /** `reason` is for the log; every caller gets the same words. */
 export function invalidToken(reason: string): Refused {
@@ -33,77 +29,77 @@ export function invalidToken(reason: string): Refused {
 }
 
 /**
- * Verifies RFC 9068 access tokens offline (§4). A token that verified is remembered by its digest; it is checked again
+ * Verifies RFC 9068 access tokens offline (§4). A token that was accepted is remembered by its digest; it is checked again
  * on each use for what can change: the time, the issuer's keys, revocation. Refusals are not remembered.
+ *
+ * @param feed absent when `isRevoked` alone says what is revoked.
  */
-export function createAccessTokenVerifier(settings: Settings, keys: KeySet): VerifyAccessToken {
-  const cache: BoundedCache<CachedToken> = createBoundedCache(MAX_CACHED);
+export function createAccessTokenVerifier(
+  settings: Settings,
+  keys: KeySet,
+  feed: RevocationFeed | undefined,
+): VerifyAccessToken {
+  const { isRevoked, clock, clockTolerance } = settings;
+  const cache = createBoundedCache<CachedToken>(settings.cacheSize);
 
-  return async (token) => {
+  return (token) => {
     const id = digest(token);
     const cached = cache.get(id);
-    const verified = cached && (await stillGood(cached)) ? cached : await verify(token);
-    if (verified !== cached) cache.set(id, verified);
-    await refuseRevoked(verified.claims);
-    return verified;
+    const isGood = cached !== undefined && stillGood(cached);
+    // Nearly every request of a busy API ends here, without a promise.
+    if (isGood === true && !isRevoked && feed?.hasPassed(cached!) !== false) return cached!;
+    return check(token, id, cached, isGood);
   };
 
-  async function stillGood(cached: CachedToken): Promise<boolean> {
-    if (settings.clock() >= (cached.exp + settings.clockTolerance) * 1000) return false;
+  async function check(
+    token: string,
+    id: string,
+    cached: CachedToken | undefined,
+    isGood: boolean | Promise<boolean>,
+  ): Promise<VerifiedToken> {
+    const known = (await isGood) ? cached : undefined;
+    const verified = known ?? (await verify(token));
+    await feed?.check(verified, known !== undefined);
+    if (isRevoked && (await isRevoked(verified.claims)) !== false) throw invalidToken('revoked');
+    if (!known) cache.set(id, verified);
+    return verified;
+  }
+
+  function stillGood({ principal, kid, key }: CachedToken): boolean | Promise<boolean> {
+    if (clock() >= ((principal.expiresAt as number) + clockTolerance) * 1000) return false;
     const index = keys.current();
-    return (index instanceof Promise ? await index : index).get(cached.kid) === cached.key;
+    return index instanceof Promise ? index.then((current) => current.get(kid) === key) : index.get(kid) === key;
   }
 
   async function verify(token: string): Promise<CachedToken> {
-    const header = checkHeader(token, TYPE, settings.algorithms, invalidToken);
-    if (typeof header.kid !== 'string') throw invalidToken('no kid');
-    const key = await keys.find(header.kid);
-    const imported = await key?.import(header.alg);
-    if (!key || !imported) throw invalidToken('unknown key');
-    const { payload } = await jwtVerify(token, imported, {
-      algorithms: [header.alg],
-      issuer: settings.issuer,
-      audience: settings.audience,
-      clockTolerance: settings.clockTolerance,
-      requiredClaims: REQUIRED_CLAIMS,
-      currentDate: new Date(settings.clock()),
-    }).catch((error) => {
-      throw invalidToken(joseReason(error));
-    });
-    checkClaims(payload, settings);
-    return { ...accepted(payload), kid: header.kid, key, exp: payload.exp as number };
-  }
-
-  async function refuseRevoked(claims: JWTPayload): Promise<void> {
-    if (!settings.isRevoked) return;
-    let revoked: unknown;
-    try {
-      revoked = await settings.isRevoked(claims);
-    } catch (cause) {
-      settings.onError(cause as Error);
-      throw unavailable('isRevoked failed', cause);
-    }
-    if (revoked !== false) throw invalidToken('revoked');
+    const demands = { typ: 'at+jwt', audience: settings.audience };
+    const issued = await verifyIssued(token, demands, keys, settings, invalidToken);
+    checkClaims(issued.claims, settings);
+    return { ...issued, ...accepted(issued.claims) };
   }
 }
 
-/** What the JOSE library leaves open: the claims' types, and times that contradict each other (RFC 9068 §2.2). */
+/** What the JOSE library leaves open (RFC 9068 §2.2): what must be there, the types, times that contradict each other. */
 function checkClaims(payload: JWTPayload, { clock, clockTolerance }: Settings): void {
   for (const name of ['sub', 'client_id', 'jti', 'team_id']) {
     const value = payload[name];
     if (typeof value !== 'string' || value === '') throw invalidToken(`${name} is not text`);
   }
-  if (payload.scope !== undefined && typeof payload.scope !== 'string') throw invalidToken('scope is not text');
+  const { scope = '', derived_from = [] } = payload;
+  if (typeof scope !== 'string') throw invalidToken('scope is not text');
+  if (!Array.isArray(derived_from) || derived_from.some((word) => typeof word !== 'string')) {
+    throw invalidToken('derived_from is not a list of words');
+  }
   const { iat, exp } = payload as { iat: unknown; exp: number };
   if (typeof iat !== 'number' || iat > clock() / 1000 + clockTolerance || iat > exp)
     throw invalidToken('iat is not sane');
 }
 
-function accepted(claims: JWTPayload): VerifiedToken {
+function accepted(claims: JWTPayload): Omit<VerifiedToken, 'claims'> {
   const { sub, client_id, jti, team_id, scope, exp } = claims as Record<string, string> & { exp: number };
   const principal: Principal = {
-    // RFC 9068 §5: a token with no user in it has its client as `sub`; Latchkey's two kinds of `sub` cannot collide.
-    kind: sub === client_id ? 'client' : 'user',
+    // RFC 9068 §5: a token with no user in it has its client as `sub`; Latchkey's three kinds of `sub` cannot collide.
+    kind: sub?.startsWith('team:') ? 'team' : sub === client_id ? 'client' : 'user',
     credential: { kind: 'access_token', id: jti as string },
     subject: sub as string,
     clientId: client_id as string,
@@ -112,7 +108,7 @@ function accepted(claims: JWTPayload): VerifiedToken {
     expiresAt: exp,
     claims,
   };
-  return { principal: frozen(principal), claims, jkt: boundTo(claims.cnf) };
+  return { principal: frozen(principal), jkt: boundTo(claims.cnf) };
 }
 
 /** A confirmation method other than `jkt` would have to be checked and cannot be: the token is refused. */

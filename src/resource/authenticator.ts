@@ -1,17 +1,19 @@
-import { createAccessTokenVerifier, invalidToken, type VerifyAccessToken } from './access-token.ts';
-import { checkApiKeyText, isLegacyKey, unauthenticated, type VerifyApiKey } from './api-key.ts';
+import { createAccessTokenVerifier, invalidToken } from './access-token.ts';
+import { checkApiKeyText, isLegacyKey, unauthenticated } from './api-key.ts';
 import { type Credential, findCredential, type ResourceRequest } from './credential.ts';
-import { type Decision, type Failure, failure, Refused, unavailable } from './decision.ts';
+import { checkScope, type Decision, type Failure, failure, Refused, unavailable } from './decision.ts';
 import { createDiscovery, type FindEndpoint } from './discovery.ts';
-import { type CheckProof, createProofChecker } from './dpop.ts';
+import { createProofChecker } from './dpop.ts';
 import { createIntrospection } from './introspection.ts';
 import { createLocalKeySet, type KeySet } from './key-set.ts';
-import { metadataOf, metadataPaths, type ProtectedResourceMetadata } from './metadata.ts';
+import { metadataOf, type ProtectedResourceMetadata } from './metadata.ts';
+import { sendable } from './notice.ts';
 import { fetchJson } from './outbound.ts';
 import type { Principal } from './principal.ts';
 import { createRemoteKeySet } from './remote-key-set.ts';
-import { checkScope } from './scope.ts';
+import { createRevocationFeed } from './revocation-feed.ts';
 import { type ResourceOptions, type Settings, settingsFrom } from './settings.ts';
+import { createUsageReport } from './usage-report.ts';
 
 /** The middleware without a framework: requests in, decisions out. Keep one per API, it holds the caches. */
 export interface Authenticator {
@@ -31,100 +33,72 @@ export interface Authenticator {
  * @throws AppError `invalid_argument` naming the option that is wrong.
  */
 export function createAuthenticator(options: ResourceOptions): Authenticator {
-  const settings = guarded(settingsFrom(options));
-  const findEndpoint = createDiscovery(settings.issuer, fetchJson, settings.mayFetch, settings.clock);
-  const verifyAccessToken = createAccessTokenVerifier(settings, createKeySet(settings, findEndpoint));
-  const verifyApiKey = settings.introspection
-    ? createIntrospection(settings, findEndpoint, fetchJson)
-    : settings.verifyApiKey;
+  const settings = settingsFrom(options);
+  const findEndpoint = createDiscovery(settings.issuer, settings.mayFetch, settings.clock);
+  const keys = createKeySet(settings, findEndpoint);
+  const feed = settings.jwks ? undefined : createRevocationFeed(settings, findEndpoint, keys);
+  const verifyAccessToken = createAccessTokenVerifier(settings, keys, feed);
+  const verifyApiKey = settings.introspection ? createIntrospection(settings, findEndpoint) : settings.verifyApiKey;
+  const countUse = settings.introspection && createUsageReport(settings, findEndpoint);
   const checkProof = createProofChecker(settings);
-  const document = metadataOf(settings);
 
   return {
     async authenticate(request) {
       let credential: Credential | undefined;
       try {
         credential = findCredential(request);
-        return { principal: await verify(request, credential) };
+        const { token } = credential;
+        const isLegacy = settings.legacyKeys ? await isLegacyKey(token, settings.legacyKeys) : false;
+        // The credential's shape alone decides who checks it: a bad JWT is never tried as a key, nor a key as a JWT.
+        if (isLegacy || !JWT.test(token)) return admitted(await acceptApiKey(credential, isLegacy));
+        const verifying = verifyAccessToken(token);
+        // Nothing is waited for that is there: a turn of the microtask queue is felt with a cached token.
+        const { principal, jkt } = verifying instanceof Promise ? await verifying : verifying;
+        refuseOtherScheme(credential, jkt);
+        if (jkt !== undefined) await checkProof(request, token, jkt);
+        return admitted(principal);
       } catch (error) {
         return failure(asRefused(error, settings), settings, credential?.scheme);
       }
     },
     checkScope: (principal, scopes) => checkScope(principal, scopes, settings),
     externalUrl: (target) => (settings.origin && target.startsWith('/') ? settings.origin + target : undefined),
-    metadata: document && { document, paths: metadataPaths(settings) },
+    metadata: metadataOf(settings),
   };
 
-  /** The credential's shape alone decides who checks it: a bad JWT is never tried as a key, nor a key as a JWT. */
-  async function verify(request: ResourceRequest, credential: Credential): Promise<Principal> {
-    const isLegacy = await isLegacyKey(credential.token, settings.legacyKeys);
-    if (!isLegacy && !isJwt(credential.token)) checkApiKeyText(credential.token);
-    return !isLegacy && isJwt(credential.token)
-      ? acceptAccessToken(request, credential, verifyAccessToken, checkProof)
-      : acceptApiKey(credential, verifyApiKey, settings);
+  function admitted(principal: Principal): Decision {
+    countUse?.(principal);
+    return { principal };
   }
-}
 
-function isJwt(token: string): boolean {
-  return token.split('.', 4).length === 3;
+  async function acceptApiKey({ scheme, token }: Credential, isLegacy: boolean): Promise<Principal> {
+    if (!isLegacy) checkApiKeyText(token);
+    if (scheme === 'DPoP') throw unauthenticated('DPoP scheme for an API key');
+    if (!settings.apiKeys || !verifyApiKey) throw unauthenticated('API keys are not accepted');
+    const answer = await verifyApiKey(token);
+    if (!answer) throw unauthenticated('key unknown, revoked or expired');
+    if ('retired' in answer) throw unauthenticated('key retired', sendable(answer.retired));
+    return answer.notice ? { ...answer, notice: sendable(answer.notice) } : answer;
+  }
 }
 
 /** RFC 9449 §7.2: a bound token is refused as Bearer, and one that is not bound is refused as DPoP. */
-async function acceptAccessToken(
-  request: ResourceRequest,
-  { scheme, token }: Credential,
-  verifyAccessToken: VerifyAccessToken,
-  checkProof: CheckProof,
-): Promise<Principal> {
-  const { principal, jkt } = await verifyAccessToken(token);
+function refuseOtherScheme({ scheme }: Credential, jkt: string | undefined): void {
   if (jkt === undefined && scheme === 'DPoP') throw invalidToken('DPoP scheme for a token that is not bound');
   if (jkt !== undefined && scheme === 'Bearer') throw invalidToken('Bearer scheme for a bound token');
-  if (jkt !== undefined) await checkProof(request, token, jkt);
-  return principal;
 }
 
-async function acceptApiKey(
-  { scheme, token }: Credential,
-  verifyApiKey: VerifyApiKey | undefined,
-  settings: Settings,
-): Promise<Principal> {
-  if (scheme === 'DPoP') throw unauthenticated('DPoP scheme for an API key');
-  if (!verifyApiKey) throw unauthenticated('API keys are not accepted');
-  let principal: Principal | undefined;
-  try {
-    principal = await verifyApiKey(token);
-  } catch (cause) {
-    settings.onError(cause as Error);
-    throw unavailable('API key could not be checked', cause);
-  }
-  if (!principal) throw unauthenticated('key unknown, revoked or expired');
-  return principal;
-}
+const JWT = /^[^.]*\.[^.]*\.[^.]*$/;
 
 function createKeySet(settings: Settings, findEndpoint: FindEndpoint): KeySet {
   const { jwks, jwksUri } = settings;
-  if (jwks) return createLocalKeySet(jwks, settings.onError);
+  if (jwks) return createLocalKeySet(jwks);
   return createRemoteKeySet(async () => fetchJson(jwksUri ?? (await findEndpoint('jwks_uri'))), settings);
 }
 
-/** A hook that throws must not turn a decision into a crash. */
-function guarded(settings: Settings): Settings {
-  const { onError } = settings;
-  return {
-    ...settings,
-    onError(error) {
-      try {
-        onError(error);
-      } catch {
-        process.emitWarning('The onError option threw', 'LatchkeyResourceWarning');
-      }
-    },
-  };
-}
-
-/** Fails closed: an error nobody foresaw refuses the request like an outage does. */
+/** Fails closed: whatever keeps a credential from being checked refuses the request, like an outage. */
 function asRefused(error: unknown, settings: Settings): Refused {
   if (error instanceof Refused) return error;
   settings.onError(error as Error);
-  return unavailable('unexpected error', error);
+  return unavailable('could not be checked', error);
 }

@@ -4,8 +4,6 @@ import { hash } from 'node:crypto';
 export interface BoundedCache<T> {
   get(key: string): T | undefined;
   set(key: string, value: T): void;
-  delete(key: string): void;
-  readonly size: number;
 }
 
 /** @param max entries held at most. */
@@ -23,12 +21,6 @@ export function createBoundedCache<T>(max: number): BoundedCache<T> {
       entries.delete(key);
       entries.set(key, value);
       if (entries.size > max) entries.delete(entries.keys().next().value as string);
-    },
-    delete(key) {
-      entries.delete(key);
-    },
-    get size() {
-      return entries.size;
     },
   };
 }

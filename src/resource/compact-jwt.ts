@@ -1,4 +1,6 @@
-import type { Refused } from './decision.ts';
+import { type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
+import type { KeySet, VerificationKey } from './key-set.ts';
+import type { Settings } from './settings.ts';
 
 /** Parameters that bring or point at a key (RFC 7515 §4.1.2-4.1.6) or demand an extension (§4.1.11): never followed. */
 const FORBIDDEN_HEADERS = ['crit', 'b64', 'jku', 'jwk', 'x5u', 'x5c', 'enc', 'zip'];
@@ -12,14 +14,14 @@ export interface CheckedHeader extends Record<string, unknown> {
  * Reads the header of a compact JWT and refuses what no honest issuer sends: parts that are not the one spelling of
  * their bytes, an alg outside `algorithms`, a type other than `typ` (RFC 8725 §3.11), parameters that bring keys.
  *
- * @param refuse makes the refusal from its private reason.
+ * @param refuse makes the error from its private reason.
  * @param except a forbidden parameter this kind of JWT has all the same.
  */
 export function checkHeader(
   token: string,
   typ: string,
   algorithms: readonly string[],
-  refuse: (reason: string) => Refused,
+  refuse: (reason: string) => Error,
   except?: 'jwk',
 ): CheckedHeader {
   const parts = token.split('.');
@@ -54,4 +56,45 @@ function parseHeader(part: string): Record<string, unknown> | undefined {
 export function joseReason(error: unknown): string {
   const { code, claim } = error as { code?: unknown; claim?: unknown };
   return [code, claim].filter((part) => typeof part === 'string').join(' ') || 'verification failed';
+}
+
+/** A JWT the issuer signed, and with which of its keys. */
+export interface IssuedJwt {
+  claims: JWTPayload;
+  kid: string;
+  key: VerificationKey;
+}
+
+/** What one kind of JWT demands beyond the issuer's signature, `iss`, `exp` and `nbf`. */
+export interface Demands extends Pick<JWTVerifyOptions, 'audience' | 'maxTokenAge'> {
+  typ: string;
+  /** See `KeySet.find`. */
+  coolDownMs?: number;
+}
+
+/**
+ * Verifies a compact JWT of the issuer.
+ *
+ * @param refuse makes the error from its private reason.
+ * @throws Refused 503 when there are no keys to judge by.
+ */
+export async function verifyIssued(
+  jwt: string,
+  { typ, coolDownMs, ...demands }: Demands,
+  keys: KeySet,
+  { algorithms, issuer, clockTolerance, clock }: Settings,
+  refuse: (reason: string) => Error,
+): Promise<IssuedJwt> {
+  const { kid, alg } = checkHeader(jwt, typ, algorithms, refuse);
+  if (typeof kid !== 'string') throw refuse('no kid');
+  const key = await keys.find(kid, coolDownMs);
+  const imported = await key?.import(alg);
+  if (!key || !imported) throw refuse('unknown key');
+  const currentDate = new Date(clock());
+  try {
+    const options = { ...demands, algorithms: [alg], issuer, requiredClaims: ['exp'], clockTolerance, currentDate };
+    return { claims: (await jwtVerify(jwt, imported, options)).payload, kid, key };
+  } catch (error) {
+    throw refuse(joseReason(error));
+  }
 }

@@ -1,11 +1,14 @@
-import { AppError } from '../errors.ts';
-import type { FetchJson } from './outbound.ts';
+import { fetchJson, unusable } from './outbound.ts';
 
 /** How long a metadata document is used before it is asked for again. */
 const FRESH_MS = 3_600_000;
 
 /** Finds an endpoint of the authorization server by its metadata name. */
-export type FindEndpoint = (name: 'jwks_uri' | 'introspection_endpoint') => Promise<string>;
+export interface FindEndpoint {
+  (name: 'jwks_uri' | 'introspection_endpoint'): Promise<string>;
+  /** Undefined for an issuer that has none. */
+  (name: 'revocation_feed_endpoint' | 'usage_endpoint', optional: true): Promise<string | undefined>;
+}
 
 /** Where an issuer publishes its metadata: the well-known part goes before the issuer's path (RFC 8414 §3.1). */
 export function metadataUrlOf(issuer: string): string {
@@ -14,47 +17,40 @@ export function metadataUrlOf(issuer: string): string {
 }
 
 /**
- * The authorization server's metadata (RFC 8414), fetched on first need and kept for an hour. When it cannot be
- * renewed the last known endpoints serve on: they are addresses, not permissions.
+ * The authorization server's metadata (RFC 8414), fetched on first need and renewed in the background after an hour.
+ * Until that succeeds the last known endpoints serve on: they are addresses, not permissions.
  *
  * @returns a function that throws AppError `unavailable` when there is no metadata, its `issuer` is not exactly ours
- * (RFC 8414 §3.3), or it lacks the endpoint.
+ * (RFC 8414 §3.3), or the endpoint is not usable.
  */
-export function createDiscovery(
-  issuer: string,
-  fetchJson: FetchJson,
-  allowed: (url: string) => boolean,
-  clock: () => number,
-): FindEndpoint {
-  let known: { metadata: Record<string, unknown>; until: number } | undefined;
+export function createDiscovery(issuer: string, allowed: (url: string) => boolean, clock: () => number): FindEndpoint {
+  let known: Record<string, unknown> | undefined;
+  let loadedAt = 0;
   let pending: Promise<Record<string, unknown>> | undefined;
 
   async function load(): Promise<Record<string, unknown>> {
     const { status, body } = await fetchJson(metadataUrlOf(issuer));
-    if (status !== 200) throw new AppError('unavailable', `The issuer's metadata answered ${status}`);
-    if (body.issuer !== issuer) throw new AppError('unavailable', "The issuer in the issuer's metadata is another one");
-    known = { metadata: body, until: clock() + FRESH_MS };
+    if (status !== 200) throw unusable(`The issuer's metadata answered ${status}`);
+    if (body.issuer !== issuer) throw unusable("The issuer in the issuer's metadata is another one");
+    loadedAt = clock();
+    known = body;
     return body;
   }
 
-  async function metadata(): Promise<Record<string, unknown>> {
-    if (known && clock() < known.until) return known.metadata;
+  function metadata(): Record<string, unknown> | Promise<Record<string, unknown>> {
+    if (known && Math.abs(clock() - loadedAt) < FRESH_MS) return known;
     pending ??= load().finally(() => {
       pending = undefined;
     });
-    try {
-      return await pending;
-    } catch (error) {
-      if (known) return known.metadata;
-      throw error;
-    }
+    if (!known) return pending;
+    pending.catch(() => {});
+    return known;
   }
 
-  return async (name) => {
+  return async (name: string, optional?: true) => {
     const endpoint = (await metadata())[name];
-    if (typeof endpoint !== 'string' || !allowed(endpoint)) {
-      throw new AppError('unavailable', `The issuer's metadata has no usable ${name}`);
-    }
-    return endpoint;
+    if (optional && endpoint === undefined) return undefined as never;
+    if (typeof endpoint === 'string' && allowed(endpoint)) return endpoint;
+    throw unusable(`The issuer's metadata has no usable ${name}`);
   };
 }

@@ -1,10 +1,8 @@
 /** `latchkey/resource/express`: the adapter for Express 5. */
 import type { Request, RequestHandler, Response } from 'express';
-import { admit, createScopeCheck } from './admission.ts';
-import { createAuthenticator } from './authenticator.ts';
+import { createGate, createScopeCheck } from './admission.ts';
 import type { Failure } from './decision.ts';
 import * as node from './node.ts';
-import { nodeRequest } from './node-request.ts';
 import type { Principal } from './principal.ts';
 import type { ResourceOptions } from './settings.ts';
 
@@ -33,14 +31,18 @@ export function authenticate(
   options: ResourceOptions,
   { renderFailure = node.sendFailure }: ExpressOptions = {},
 ): RequestHandler {
-  const authenticator = createAuthenticator(options);
-  return async (req, res, next) => {
-    const decision = await authenticator.authenticate(nodeRequest(req, authenticator));
-    if (!decision.principal) return renderFailure(req, res, decision);
-    req.principal = decision.principal;
-    admit(req, authenticator, (failure) => renderFailure(req, res, failure));
-    next();
-  };
+  const gate = createGate(options);
+  return (req, res, next) =>
+    gate(
+      req,
+      req,
+      (failure) => renderFailure(req, res, failure),
+      (principal) => {
+        req.principal = principal;
+        res.set({ ...principal.notice });
+        next();
+      },
+    );
 }
 
 /**

@@ -1,9 +1,8 @@
 /** `latchkey/resource/fastify`: the adapter for Fastify 5. */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
-import { admit, createScopeCheck, JSON_TYPE, servedMetadata } from './admission.ts';
-import { createAuthenticator } from './authenticator.ts';
+import { createGate, createScopeCheck, JSON_TYPE, servedMetadata } from './admission.ts';
 import type { Failure } from './decision.ts';
-import { isForm, nodeRequest } from './node-request.ts';
+import { isForm } from './node-request.ts';
 import type { Principal } from './principal.ts';
 import type { ResourceOptions } from './settings.ts';
 
@@ -34,20 +33,24 @@ export function authenticate(
   options: ResourceOptions,
   { renderFailure = sendFailure }: FastifyOptions = {},
 ): FastifyPluginAsync {
-  const authenticator = createAuthenticator(options);
+  const gate = createGate(options);
 
   async function check(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     if (OPEN in (request.routeOptions.config ?? {})) return undefined;
-    const { method, originalUrl, headers, body } = request;
-    const received = { method, originalUrl, headers, rawHeaders: request.raw.rawHeaders, body };
-    const decision = await authenticator.authenticate(nodeRequest(received, authenticator));
-    if (!decision.principal) {
-      await renderFailure(request, reply, decision);
-      return reply;
-    }
-    request.principal = decision.principal;
-    admit(request, authenticator, (failure) => renderFailure(request, reply, failure));
-    return undefined;
+    const { method, originalUrl, headers, raw, body } = request;
+    return gate(
+      request,
+      { method, originalUrl, headers, rawHeaders: raw.rawHeaders, body },
+      async (failure) => {
+        await renderFailure(request, reply, failure);
+        return reply;
+      },
+      (principal) => {
+        request.principal = principal;
+        reply.headers({ ...principal.notice });
+        return undefined;
+      },
+    );
   }
 
   return inThisScope(async (app) => {

@@ -1,10 +1,8 @@
 /** `latchkey/resource/hono`: the adapter for Hono, on Node or wherever `node:crypto` and `node:zlib` are. */
 import type { Context, MiddlewareHandler } from 'hono';
-import { admit, createScopeCheck, JSON_TYPE, servedMetadata } from './admission.ts';
-import { type Authenticator, createAuthenticator } from './authenticator.ts';
-import type { ResourceRequest } from './credential.ts';
+import { createGate, createScopeCheck, JSON_TYPE, servedMetadata } from './admission.ts';
 import type { Failure } from './decision.ts';
-import { isForm, queryOf, REPEATED } from './node-request.ts';
+import { isForm, type NodeRequest } from './node-request.ts';
 import type { Principal } from './principal.ts';
 import type { ResourceOptions } from './settings.ts';
 
@@ -31,14 +29,20 @@ export function authenticate(
   options: ResourceOptions,
   { renderFailure = sendFailure }: HonoOptions = {},
 ): MiddlewareHandler {
-  const authenticator = createAuthenticator(options);
-  return async (c, next) => {
-    const decision = await authenticator.authenticate(await requestOf(c, authenticator));
-    if (!decision.principal) return renderFailure(c, decision);
-    c.set('principal', decision.principal);
-    admit(c, authenticator, (failure) => renderFailure(c, failure));
-    return next();
-  };
+  const gate = createGate(options);
+  return async (c, next) =>
+    gate(
+      c,
+      await received(c),
+      (failure) => renderFailure(c, failure),
+      async (principal) => {
+        c.set('principal', principal);
+        await next();
+        // Only now, since a handler may answer with a Response of its own.
+        for (const [name, value] of Object.entries({ ...principal.notice })) c.header(name, value);
+        return undefined;
+      },
+    );
 }
 
 /**
@@ -69,19 +73,18 @@ export function protectedResourceMetadata(options: ResourceOptions): MiddlewareH
       : next();
 }
 
-async function requestOf(c: Context, authenticator: Authenticator): Promise<ResourceRequest> {
+async function received(c: Context): Promise<NodeRequest> {
   const { method, url, bodyCache } = c.req;
-  // The host in it is the caller's word; only what follows it is used.
-  const target = url.replace(/^[^/]+\/\/[^/?#]*/, '').replace(/#.*$/s, '');
   const headers = c.req.header();
   // A body that something read before us is kept by Hono, and only then may we look into it.
   const wasRead = Object.keys(bodyCache ?? {}).length > 0;
   return {
     method,
-    url: authenticator.externalUrl(target),
-    query: queryOf(target),
-    headers: isJoined(headers.authorization) ? { ...headers, authorization: REPEATED } : headers,
-    form: wasRead && isForm(headers) ? await c.req.parseBody() : undefined,
+    // The host in it is the caller's word; only what follows it is used.
+    url: url.replace(/^[^/]+\/\/[^/?#]*/, '').replace(/#.*$/s, ''),
+    headers,
+    rawHeaders: isJoined(headers.authorization) ? ['authorization', '', 'authorization', ''] : [],
+    body: wasRead && isForm(headers) ? await c.req.parseBody() : undefined,
   };
 }
 

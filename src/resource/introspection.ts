@@ -1,13 +1,11 @@
-import { AppError } from '../errors.ts';
-import type { VerifyApiKey } from './api-key.ts';
+import type { Retired, VerifyApiKey } from './api-key.ts';
 import { createBoundedCache, digest } from './bounded-cache.ts';
 import type { FindEndpoint } from './discovery.ts';
-import type { FetchJson } from './outbound.ts';
+import { type Notice, noticeIn } from './notice.ts';
+import { fetchJson, unusable } from './outbound.ts';
 import { frozen, type Principal, scopeWords } from './principal.ts';
-import type { Settings } from './settings.ts';
+import { DEFAULT_CACHE_SECONDS, type Settings } from './settings.ts';
 
-const DEFAULT_CACHE_SECONDS = 10;
-const MAX_CACHED = 10_000;
 /** Questions under way at a time; beyond it a flood of made-up keys is turned away here. */
 const MAX_PENDING = 500;
 
@@ -17,39 +15,39 @@ const MAX_PENDING = 500;
  *
  * @returns a verifier that throws AppError `unavailable` for every answer that is neither yes nor no.
  */
-export function createIntrospection(settings: Settings, find: FindEndpoint, fetchJson: FetchJson): VerifyApiKey {
-  const { clientId, clientSecret, cacheSeconds = DEFAULT_CACHE_SECONDS } = settings.introspection ?? {};
-  // RFC 6749 §2.3.1: both are form-encoded before they are joined.
-  const basic = Buffer.from(`${formEncoded(clientId)}:${formEncoded(clientSecret)}`).toString('base64');
-  const cache = createBoundedCache<{ principal: Principal; until: number }>(MAX_CACHED);
-  const pending = new Map<string, Promise<Principal | undefined>>();
+export function createIntrospection(settings: Settings, find: FindEndpoint): VerifyApiKey {
+  const { clock, issuer, cacheSize, introspection: { cacheSeconds = DEFAULT_CACHE_SECONDS } = {} } = settings;
+  const authorization = basicOf(settings);
+  const cache = createBoundedCache<{ principal: Principal; since: number }>(cacheSize);
+  const pending = new Map<string, ReturnType<typeof ask>>();
 
-  async function ask(key: string, id: string): Promise<Principal | undefined> {
-    const { status, body } = await fetchJson(await find('introspection_endpoint'), {
+  async function ask(key: string, id: string): Promise<Principal | Retired | undefined> {
+    const { status, headers, body } = await fetchJson(await find('introspection_endpoint'), {
       method: 'POST',
-      headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams({ token: key }).toString(),
     });
-    if (status === 401) {
-      throw new AppError('unavailable', 'The issuer refuses the client id and secret in the introspection option');
-    }
-    if (status !== 200) throw new AppError('unavailable', `Introspection answered ${status}`);
-    const now = settings.clock();
-    const principal = principalFrom(body, settings.issuer, now);
-    if (!principal) return undefined;
-    const until = Math.min(now + cacheSeconds * 1000, (principal.expiresAt ?? Number.POSITIVE_INFINITY) * 1000);
-    cache.set(id, { principal, until });
+    if (status === 401) throw unusable('The issuer refuses the client id and secret in the introspection option');
+    if (status !== 200) throw unusable(`Introspection answered ${status}`);
+    const notice = noticeIn(headers);
+    const principal = principalFrom(body, issuer, notice);
+    if (!principal) return notice.Sunset ? { retired: notice } : undefined;
+    if (hasEnded(principal)) return undefined;
+    cache.set(id, { principal, since: clock() });
     return principal;
   }
+
+  const hasEnded = ({ expiresAt }: Principal) => expiresAt !== undefined && expiresAt * 1000 <= clock();
 
   return async (key) => {
     const id = digest(key);
     const cached = cache.get(id);
-    if (cached && settings.clock() < cached.until) return cached.principal;
-    cache.delete(id);
+    if (cached && Math.abs(clock() - cached.since) < cacheSeconds * 1000 && !hasEnded(cached.principal)) {
+      return cached.principal;
+    }
     let answer = pending.get(id);
     if (!answer) {
-      if (pending.size >= MAX_PENDING) throw new AppError('unavailable', 'Too many introspection requests under way');
+      if (pending.size >= MAX_PENDING) throw unusable('Too many introspection requests under way');
       answer = ask(key, id).finally(() => pending.delete(id));
       pending.set(id, answer);
     }
@@ -57,13 +55,17 @@ export function createIntrospection(settings: Settings, find: FindEndpoint, fetc
   };
 }
 
-function formEncoded(text = ''): string {
-  return new URLSearchParams([['', text]]).toString().slice(1);
+/** How we authenticate at the issuer; RFC 6749 §2.3.1: both are form-encoded before they are joined. */
+export function basicOf({ introspection }: Settings): string {
+  const [id, secret] = [introspection?.clientId, introspection?.clientSecret].map((text) =>
+    new URLSearchParams([['', text ?? '']]).toString().slice(1),
+  );
+  return `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
 }
 
 /** Whom an introspection answer (RFC 7662 §2.2) describes; undefined when the key is not active. */
-function principalFrom(answer: Record<string, unknown>, issuer: string, now: number): Principal | undefined {
-  const { active, token_type, kind, key_id, sub, team_id, scope = '', exp, iss } = answer;
+function principalFrom(answer: Record<string, unknown>, issuer: string, notice: Notice): Principal | undefined {
+  const { active, token_type, kind, key_id, sub, team_id, scope = '', exp, iss = issuer } = answer;
   if (active === false) return undefined;
   const understood =
     active === true &&
@@ -72,15 +74,15 @@ function principalFrom(answer: Record<string, unknown>, issuer: string, now: num
     [key_id, sub, team_id].every((value) => typeof value === 'string' && value !== '') &&
     typeof scope === 'string' &&
     (exp === undefined || typeof exp === 'number') &&
-    (iss === undefined || iss === issuer);
-  if (!understood) throw new AppError('unavailable', 'The introspection answer is not one for an API key');
-  if (exp !== undefined && exp * 1000 <= now) return undefined;
+    iss === issuer;
+  if (!understood) throw unusable('The introspection answer is not one for an API key');
   return frozen({
     kind: kind === 'team' ? 'team' : 'user',
-    credential: { kind: kind === 'team' ? 'team_key' : 'personal_key', id: key_id as string },
+    credential: { kind: `${kind}_key`, id: key_id as string },
     subject: sub as string,
     teamId: team_id as string,
     scopes: scopeWords(scope),
     ...(exp !== undefined && { expiresAt: exp }),
+    ...(Object.keys(notice).length > 0 && { notice }),
   });
 }

@@ -1,6 +1,5 @@
 import { type CryptoKey, importJWK, type JSONWebKeySet, type JWK } from 'jose';
-import { AppError } from '../errors.ts';
-import { unavailable } from './decision.ts';
+import { unusable } from './outbound.ts';
 
 /** One public key of the issuer; the same object for as long as the issuer publishes the same key. */
 export interface VerificationKey {
@@ -16,20 +15,21 @@ export type KeyIndex = ReadonlyMap<string, VerificationKey>;
 export interface KeySet {
   /**
    * The keys to judge by now: at once when they are fresh, otherwise after asking the issuer.
-   * @throws Refused 503 when no keys young enough are known.
+   * @throws Refused 503 when no keys young enough are known; whatever the `jwks` option throws.
    */
   current(): KeyIndex | Promise<KeyIndex>;
   /**
-   * The key called `kid`. For a name never seen the issuer is asked once more, at most once per 30 s.
+   * The key called `kid`. For a name never seen the issuer is asked once more, unless it was within `coolDownMs`, by
+   * default 30 s.
    * @throws Refused 503 when the issuer cannot be asked.
    */
-  find(kid: string): Promise<VerificationKey | undefined>;
+  find(kid: string, coolDownMs?: number): Promise<VerificationKey | undefined>;
 }
 
 /** `keys` by name; a key that is kept unchanged keeps its object from `previous`. */
 export function indexKeys(set: unknown, previous: KeyIndex = new Map()): KeyIndex {
   const { keys } = (set ?? {}) as JSONWebKeySet;
-  if (!Array.isArray(keys)) throw new AppError('unavailable', 'The key set has no list of keys');
+  if (!Array.isArray(keys)) throw unusable('The key set has no list of keys');
   const index = new Map<string, VerificationKey>();
   for (const jwk of keys) {
     if (!isUsable(jwk)) continue;
@@ -69,11 +69,10 @@ function createKey(source: JWK): VerificationKey {
   };
 }
 
-/** The key set of the issuer's own process: asked every time, indexed anew when another object comes back. */
-export function createLocalKeySet(
-  jwks: () => JSONWebKeySet | Promise<JSONWebKeySet>,
-  onError: (error: Error) => void,
-): KeySet {
+/**
+ * The key set of the issuer's own process: asked every time, indexed anew when another object comes back.
+ */
+export function createLocalKeySet(jwks: () => JSONWebKeySet | Promise<JSONWebKeySet>): KeySet {
   let seen: { set: JSONWebKeySet; index: KeyIndex } | undefined;
 
   function accept(set: JSONWebKeySet): KeyIndex {
@@ -81,18 +80,9 @@ export function createLocalKeySet(
     return seen.index;
   }
 
-  function refuse(cause: unknown): never {
-    onError(new AppError('unavailable', 'The jwks option gave no key set', { cause }));
-    throw unavailable('no key set', cause);
-  }
-
   function current(): KeyIndex | Promise<KeyIndex> {
-    try {
-      const set = jwks();
-      return set instanceof Promise ? set.then(accept).catch(refuse) : accept(set);
-    } catch (cause) {
-      return refuse(cause);
-    }
+    const set = jwks();
+    return set instanceof Promise ? set.then(accept) : accept(set);
   }
 
   return { current, find: async (kid) => (await current()).get(kid) };

@@ -1,7 +1,5 @@
-import { admit, createScopeCheck, servedMetadata } from './admission.ts';
-import { createAuthenticator } from './authenticator.ts';
+import { createGate, createScopeCheck, servedMetadata } from './admission.ts';
 import type { Failure } from './decision.ts';
-import { nodeRequest } from './node-request.ts';
 import type { Principal } from './principal.ts';
 import type { ResourceOptions } from './settings.ts';
 
@@ -42,16 +40,20 @@ interface State {
  * @throws AppError `invalid_argument` naming the option that is wrong.
  */
 export function authenticate(options: ResourceOptions, { renderFailure = sendJson }: KoaOptions = {}): KoaMiddleware {
-  const authenticator = createAuthenticator(options);
+  const gate = createGate(options);
   return async (ctx, next) => {
-    const { method, originalUrl, headers } = ctx;
+    const { method, originalUrl, headers, req } = ctx;
     const { body } = ctx.request as { body?: unknown };
-    const request = { method, originalUrl, headers, rawHeaders: ctx.req.rawHeaders, body };
-    const decision = await authenticator.authenticate(nodeRequest(request, authenticator));
-    if (!decision.principal) return renderFailure(ctx, decision);
-    (ctx.state as State).principal = decision.principal;
-    admit(ctx, authenticator, (failure) => renderFailure(ctx, failure));
-    return next();
+    return gate(
+      ctx,
+      { method, originalUrl, headers, rawHeaders: req.rawHeaders, body },
+      (failure) => renderFailure(ctx, failure),
+      (principal) => {
+        (ctx.state as State).principal = principal;
+        ctx.set({ ...principal.notice });
+        return next();
+      },
+    );
   };
 }
 

@@ -17,19 +17,18 @@ export function metadataUrlFor(resource: string): string {
   return `${origin}${WELL_KNOWN}${pathname === '/' ? '' : pathname}${search}`;
 }
 
-/** The paths the metadata is served at: the one above, and the bare one for whoever only knows the host. */
-export function metadataPaths(settings: Pick<Settings, 'metadataUrl'>): ReadonlySet<string> {
-  return new Set(settings.metadataUrl ? [WELL_KNOWN, new URL(settings.metadataUrl).pathname] : []);
-}
-
-/** The document itself, or undefined when the settings have no `resource`. */
-export function metadataOf(settings: Settings): ProtectedResourceMetadata | undefined {
-  if (settings.resource === undefined) return undefined;
-  return {
-    resource: settings.resource,
-    authorization_servers: [settings.issuer],
+/**
+ * The document, and the paths it is served at: the one above, and the bare one for whoever only knows the host. Undefined
+ * when the settings have no `resource`.
+ */
+export function metadataOf({ resource, metadataUrl, issuer, scopesSupported, algorithms }: Settings) {
+  if (!resource || !metadataUrl) return undefined;
+  const document: ProtectedResourceMetadata = {
+    resource,
+    authorization_servers: [issuer],
     bearer_methods_supported: ['header'],
-    ...(settings.scopesSupported && { scopes_supported: settings.scopesSupported }),
-    dpop_signing_alg_values_supported: settings.algorithms,
+    ...(scopesSupported && { scopes_supported: scopesSupported }),
+    dpop_signing_alg_values_supported: algorithms,
   };
+  return { document, paths: new Set([WELL_KNOWN, new URL(metadataUrl).pathname]) };
 }

@@ -17,35 +17,26 @@ export interface NodeRequest {
 
 /** A request received by Node as the core sees it. */
 export function nodeRequest(req: NodeRequest, authenticator: Authenticator): ResourceRequest {
-  const target = targetOf(req);
-  const { method = '', headers, rawHeaders, body } = req;
+  const { method = '', url = '', originalUrl = url, headers, rawHeaders, body } = req;
   return {
     method,
-    url: authenticator.externalUrl(target),
-    query: queryOf(target),
+    url: authenticator.externalUrl(originalUrl),
+    query: originalUrl.split('?').slice(1).join('?'),
     headers: isRepeated(rawHeaders, 'authorization') ? { ...headers, authorization: REPEATED } : headers,
     form: isForm(headers) && typeof body === 'object' && body !== null ? (body as ResourceRequest['form']) : undefined,
   };
 }
 
 /** Stands for a header that came more than once. */
-export const REPEATED: readonly string[] = ['', ''];
+const REPEATED: readonly string[] = ['', ''];
 
-export function pathOf(req: Pick<NodeRequest, 'url' | 'originalUrl'>): string {
-  return targetOf(req).split('?', 1)[0] as string;
-}
-
-export function queryOf(target: string): string {
-  return target.split('?').slice(1).join('?');
+export function pathOf({ url = '', originalUrl = url }: Pick<NodeRequest, 'url' | 'originalUrl'>): string {
+  return originalUrl.split('?', 1)[0] as string;
 }
 
 /** Whether the body is a form, the only kind RFC 6750 §2.2 lets a token be in. */
 export function isForm(headers: Headers): boolean {
   return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(String(headers['content-type'] ?? ''));
-}
-
-function targetOf({ url = '', originalUrl = url }: Pick<NodeRequest, 'url' | 'originalUrl'>): string {
-  return originalUrl;
 }
 
 /** Node keeps the first of several Authorization headers and drops the rest; only the raw list shows them. */

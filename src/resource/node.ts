@@ -1,9 +1,8 @@
 /** `latchkey/resource/node`: the adapter for plain `node:http`, without a framework. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { admit, createScopeCheck, JSON_TYPE, servedMetadata } from './admission.ts';
-import { createAuthenticator } from './authenticator.ts';
+import { createGate, createScopeCheck, JSON_TYPE, servedMetadata } from './admission.ts';
 import type { Failure } from './decision.ts';
-import { nodeRequest, pathOf } from './node-request.ts';
+import { pathOf } from './node-request.ts';
 import type { Principal } from './principal.ts';
 import type { ResourceOptions } from './settings.ts';
 
@@ -16,7 +15,11 @@ export interface NodeOptions {
 /** Who sent `req`; undefined when it was refused with 400, 401 or 503, which then is answered already. */
 export type Guard = (req: IncomingMessage, res: ServerResponse) => Promise<Principal | undefined>;
 
-const principals = new WeakMap<IncomingMessage, Principal>();
+const PRINCIPAL = Symbol('principal');
+
+interface Guarded {
+  [PRINCIPAL]?: Principal;
+}
 
 /**
  * Makes the guard of an API. Create it once and use it for all requests, since each one has caches of its own.
@@ -24,17 +27,21 @@ const principals = new WeakMap<IncomingMessage, Principal>();
  * @throws AppError `invalid_argument` naming the option that is wrong.
  */
 export function createGuard(options: ResourceOptions, { renderFailure = sendFailure }: NodeOptions = {}): Guard {
-  const authenticator = createAuthenticator(options);
-  return async (req, res) => {
-    const decision = await authenticator.authenticate(nodeRequest(req, authenticator));
-    if (!decision.principal) {
-      await renderFailure(req, res, decision);
-      return undefined;
-    }
-    principals.set(req, decision.principal);
-    admit(req, authenticator, (failure) => renderFailure(req, res, failure));
-    return decision.principal;
-  };
+  const gate = createGate(options);
+  return (req, res) =>
+    gate(
+      req,
+      req,
+      async (failure) => {
+        await renderFailure(req, res, failure);
+        return undefined;
+      },
+      (principal) => {
+        (req as Guarded)[PRINCIPAL] = principal;
+        for (const [name, value] of Object.entries({ ...principal.notice })) res.setHeader(name, value);
+        return principal;
+      },
+    );
 }
 
 /**
@@ -46,7 +53,7 @@ export function createGuard(options: ResourceOptions, { renderFailure = sendFail
 export function requireScope(...scopes: string[]): (req: IncomingMessage, res: ServerResponse) => Promise<boolean> {
   const refusalOf = createScopeCheck<void | Promise<void>>(scopes);
   return async (req) => {
-    const refuse = refusalOf(req, principals.get(req));
+    const refuse = refusalOf(req, (req as Guarded)[PRINCIPAL]);
     await refuse?.();
     return !refuse;
   };

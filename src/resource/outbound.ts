@@ -5,65 +5,67 @@ const TIMEOUT_MS = 5_000;
 /** A key set or metadata document is a few kilobytes; anything larger is a mistake or an attack. */
 const MAX_BYTES = 262_144;
 
-/** A JSON answer of the authorization server. */
-export interface JsonAnswer {
+/** What the authorization server answered. */
+export interface Answer<Body> {
   status: number;
-  /** The object that was sent; empty for a status other than 200, whose body is not read. */
-  body: Record<string, unknown>;
-  /** Seconds of `Cache-Control: max-age` (RFC 9111 §5.2.2.1); 0 for `no-store` and `no-cache`; undefined if unsaid. */
-  maxAge: number | undefined;
+  headers: Headers;
+  /** What was sent; empty for a status other than 200, whose body is not read. */
+  body: Body;
 }
 
-/** How the room reaches the authorization server. */
-export type FetchJson = (
-  url: string,
-  init?: { method?: string; headers?: Record<string, string>; body?: string },
-) => Promise<JsonAnswer>;
+/** A request to the authorization server; `timeoutMs` for all of it, by default 5 s, and `maxBytes`, 256 KiB. */
+export interface Question {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string;
+  timeoutMs?: number;
+  maxBytes?: number;
+}
 
 /**
- * Fetches one JSON object: 5 s for all of it, 256 KiB at most, redirects refused (they could point anywhere).
+ * Fetches a text, or what `parse` makes of it. Redirects are refused, since they could point anywhere.
  *
  * @throws AppError `unavailable` when there is no usable answer; the cause says why.
  */
-export const fetchJson: FetchJson = async (url, init = {}) => {
+export async function fetchText<Body = string>(
+  url: string,
+  { timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES, ...init }: Question = {},
+  parse = (text: string) => text as Body,
+): Promise<Answer<Body>> {
   try {
-    const response = await fetch(url, {
-      ...init,
-      headers: { accept: 'application/json', ...init.headers },
-      redirect: 'error',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    const maxAge = maxAgeOf(response.headers.get('cache-control'));
-    if (response.status !== 200) {
-      await response.body?.cancel();
-      return { status: response.status, body: {}, maxAge };
-    }
-    return { status: 200, body: parseObject(await boundedText(response)), maxAge };
+    const response = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
+    const { status, headers } = response;
+    if (status === 200) return { status, headers, body: parse(await boundedText(response, maxBytes)) };
+    await response.body?.cancel();
+    return { status, headers, body: parse('') };
   } catch (cause) {
-    throw new AppError('unavailable', `No usable answer from ${new URL(url).origin}`, { cause });
+    throw unusable(`No usable answer from ${new URL(url).origin}`, cause);
   }
-};
+}
 
-async function boundedText(response: Response): Promise<string> {
+/** Fetches one JSON object like `fetchText`. */
+export function fetchJson(url: string, question?: Question): Promise<Answer<Record<string, unknown>>> {
+  return fetchText(url, question, parseObject);
+}
+
+/** The error for an issuer that cannot be understood or reached. */
+export function unusable(message: string, cause?: unknown): AppError {
+  return new AppError('unavailable', message, { cause });
+}
+
+async function boundedText(response: Response, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > MAX_BYTES) throw new Error(`answer larger than ${MAX_BYTES} bytes`);
+    if (bytes > maxBytes) throw new Error(`answer larger than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
 }
 
 function parseObject(text: string): Record<string, unknown> {
-  const value: unknown = JSON.parse(text);
+  const value: unknown = JSON.parse(text || '{}');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('answer is not an object');
   return value as Record<string, unknown>;
-}
-
-function maxAgeOf(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  if (/(^|[\s,])no-(store|cache)([\s,=]|$)/i.test(header)) return 0;
-  const seconds = /(?:^|[\s,])max-age="?(\d{1,9})/i.exec(header)?.[1];
-  return seconds === undefined ? undefined : Number(seconds);
 }

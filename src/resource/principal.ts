@@ -1,10 +1,15 @@
+import type { Notice } from './notice.ts';
+
 /**
  * Whoever is behind a request, in one shape for every kind of credential.
  *
  * One object may serve many requests (verified tokens are cached), so it is frozen: copy it to change it.
  */
 export interface Principal {
-  /** `user`: a person, through an app or a personal key. `team`: a team key. `client`: a service acting as itself. */
+  /**
+   * `user`: a person, through an app, a personal key or a token made from one. `team`: a team key or a token made from one.
+   * `client`: a service acting as itself.
+   */
   readonly kind: 'user' | 'team' | 'client';
   /** What was presented; `id` is the token's `jti` or the key's id, safe to log, useless as a credential. */
   readonly credential: {
@@ -13,7 +18,7 @@ export interface Principal {
   };
   /** The user's UUID, the client's `client_id`, or `team:<team UUID>`. */
   readonly subject: string;
-  /** The OAuth client the token was issued to; absent for API keys. */
+  /** The OAuth client the token was issued to, or `key:<key id>`; absent for API keys. */
   readonly clientId?: string;
   /** The one team (UUID) this request acts in. */
   readonly teamId: string;
@@ -23,6 +28,8 @@ export interface Principal {
   readonly expiresAt?: number;
   /** Every claim of the access token (RFC 9068 §2.2); absent for API keys. */
   readonly claims?: Readonly<Record<string, unknown>>;
+  /** That the key is to be given up; the adapters send it with the answer. */
+  readonly notice?: Notice;
 }
 
 /** A scope string (RFC 6749 §3.3) as its words, each once, in their order; linear in its length. */

@@ -147,6 +147,35 @@ export async function findImportedApiKey(
   return rows[0];
 }
 
+/** Times of a key that is good at this moment, as the database's clock has it. */
+export interface HeldKey {
+  now: Date;
+  expiresAt: Date | null;
+  textExpiresAt: Date | null;
+}
+
+/**
+ * Says until when a token lives that is issued for a key, if key and text are good now. Whoever changes the key waits for
+ * this statement and sees what it wrote, or comes first and is seen by it.
+ * @param text.digest undefined for the text a key was imported with
+ */
+export async function holdApiKeyForToken(
+  db: Queryable,
+  id: string,
+  text: { digest: Buffer | undefined; until: Date },
+): Promise<HeldKey | undefined> {
+  const { rows } = await db.query<HeldKey>(
+    `UPDATE api_keys SET tokens_until = greatest(tokens_until, $3)
+     WHERE id = $1 AND status = 1 AND coalesce(expires_at > now(), true) AND CASE
+       WHEN $2::bytea IS NULL THEN digest IS NULL OR (previous_digest IS NULL AND previous_expires_at > now())
+       ELSE digest = $2 OR (previous_digest = $2 AND previous_expires_at > now()) END
+     RETURNING now(), expires_at AS "expiresAt",
+       CASE WHEN digest IS NOT DISTINCT FROM $2 THEN NULL ELSE previous_expires_at END AS "textExpiresAt"`,
+    [id, text.digest ?? null, text.until],
+  );
+  return rows[0];
+}
+
 /** Keys, unless told otherwise in the order they were created. */
 export function listApiKeys(
   db: Queryable,

@@ -9,6 +9,7 @@ const CONSTRAINTS: Record<string, string> = {
   oauth_apps__client_id: 'An app with this client_id exists already.',
   oauth_clients__client_id: 'A client with this client_id exists already.',
   resource_servers__identifier: 'A resource server with this identifier exists already.',
+  retirements__subject: 'These keys have a retirement already: change that one, or delete it.',
 };
 
 // Connection, shutdown, resources, I/O; also a refused login or a missing database: the operator's to mend, not the caller's.

@@ -7,7 +7,7 @@ import type { Queryable } from './pool.ts';
 /** A name callers may filter or order by, and what it is in SQL. Ordered by, it must never be null. */
 export interface ListField {
   sql: string;
-  type: 'uuid' | 'text' | 'smallint' | 'boolean' | 'timestamptz' | 'bigint';
+  type: 'uuid' | 'text' | 'smallint' | 'boolean' | 'timestamptz' | 'bigint' | 'date';
   /** Upper and lower case count as the same in filters; then `sql` is `lower(…)`. */
   foldsCase?: true;
 }
@@ -45,6 +45,8 @@ export interface Listing {
   id?: ListField;
   /** More that must hold, in SQL; its parameters are `$1` and on. */
   where?: string;
+  /** What rows are added up by; fields are then among these. */
+  groupBy?: string;
 }
 
 const OPERATORS = { eq: '=', lt: '<', le: '<=', gt: '>', ge: '>=' } as const;
@@ -82,7 +84,7 @@ export function listStatement(listing: Listing, page: Page, parameters: unknown[
   }
   const direction = order.descending ? 'DESC' : 'ASC';
   return `SELECT ${listing.columns}, (${by.sql})::text AS "sortKey" FROM ${listing.from}
-    ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`}
+    ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`}${listing.groupBy === undefined ? '' : ` GROUP BY ${listing.groupBy}`}
     ORDER BY ${by.sql} ${direction}, ${id.sql} ${direction} LIMIT ${bind(page.limit)}`;
 }
 

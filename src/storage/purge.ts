@@ -6,12 +6,25 @@ const EXPIRED: Record<string, string> = {
   oidc_payloads:
     "SELECT ctid FROM oidc_payloads WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
   grants: "SELECT ctid FROM grants WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
-  revoked_tokens:
-    "SELECT ctid FROM revoked_tokens WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
+  revocations:
+    "SELECT ctid FROM revocations WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
+  former_lifetimes:
+    "SELECT ctid FROM former_lifetimes WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
   idempotency_keys:
     "SELECT ctid FROM idempotency_keys WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
   signing_keys:
     "SELECT ctid FROM signing_keys WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
+  // And what was counted for teams that have ended since, each of which is found by one look into the index.
+  credential_uses: `WITH RECURSIVE counted(team_id) AS (
+      (SELECT team_id FROM credential_uses ORDER BY team_id LIMIT 1)
+      UNION ALL SELECT (SELECT team_id FROM credential_uses AS next WHERE next.team_id > counted.team_id
+        ORDER BY team_id LIMIT 1) FROM counted WHERE team_id IS NOT NULL)
+    SELECT ctid FROM credential_uses
+    WHERE day < (now() AT TIME ZONE 'UTC')::date - 400 OR team_id = ANY (ARRAY(
+      SELECT team_id FROM counted WHERE NOT EXISTS (SELECT FROM teams WHERE teams.id = counted.team_id)))
+    LIMIT $1 FOR UPDATE SKIP LOCKED`,
+  credential_use_totals:
+    "SELECT ctid FROM credential_use_totals WHERE day < (now() AT TIME ZONE 'UTC')::date - 400 LIMIT $1 FOR UPDATE SKIP LOCKED",
 };
 
 export const PURGED_TABLES = Object.keys(EXPIRED);

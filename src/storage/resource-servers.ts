@@ -14,6 +14,10 @@ export interface ResourceServerRecord {
   scopes: ResourceServerScope[];
   accessTokenTtlSeconds: number;
   signingAlg: string;
+  /** Whether API keys open it too. */
+  acceptsApiKeys: boolean;
+  /** OAuth2 clients that are this resource server: they may ask about what is presented to it. */
+  clientIds: string[];
   isBuiltIn: boolean;
   createdBy: string | null;
   createdAt: Date;
@@ -24,7 +28,7 @@ export interface ResourceServerRecord {
 /** What can be changed after registration. */
 export type ResourceServerSettings = Pick<
   ResourceServerRecord,
-  'name' | 'scopes' | 'accessTokenTtlSeconds' | 'signingAlg'
+  'name' | 'scopes' | 'accessTokenTtlSeconds' | 'signingAlg' | 'acceptsApiKeys' | 'clientIds'
 >;
 
 /** An app, or a client of a team, that lost scopes. */
@@ -36,8 +40,15 @@ export interface NarrowedRecord {
   allowedScopes: string[];
 }
 
+/** An API key that lost scopes. */
+export interface EndedKeyScopesRecord {
+  id: string;
+  name: string;
+  teamId: string;
+}
+
 const COLUMNS = `id, identifier, name, scopes, access_token_ttl_seconds AS "accessTokenTtlSeconds",
-  signing_alg AS "signingAlg", is_built_in AS "isBuiltIn", created_by AS "createdBy", created_at AS "createdAt",
+  signing_alg AS "signingAlg", accepts_api_keys AS "acceptsApiKeys", client_ids AS "clientIds", is_built_in AS "isBuiltIn", created_by AS "createdBy", created_at AS "createdAt",
   updated_at AS "updatedAt", ${VERSION}`;
 
 const LISTING: Listing = {
@@ -98,18 +109,22 @@ export async function insertResourceServer(
   made: ResourceServerSettings & Pick<ResourceServerRecord, 'identifier' | 'createdBy'>,
 ): Promise<ResourceServerRecord> {
   const { rows } = await db.query<ResourceServerRecord>(
-    `INSERT INTO resource_servers (name, scopes, access_token_ttl_seconds, signing_alg, identifier, created_by)
-     VALUES ($1, $2, $3, $4, $5, $6) RETURNING ${COLUMNS}`,
+    `INSERT INTO resource_servers
+       (name, scopes, access_token_ttl_seconds, signing_alg, accepts_api_keys, client_ids, identifier, created_by)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ${COLUMNS}`,
     [...settings(made), made.identifier, made.createdBy],
   );
   return rows[0]!;
 }
 
+/** What the server's own API is started with; in everything else it is as resource servers are by default. */
+export type BuiltInResourceServer = Pick<
+  ResourceServerRecord,
+  'identifier' | 'name' | 'scopes' | 'accessTokenTtlSeconds' | 'signingAlg'
+>;
+
 /** Makes the row of the server's own API be as given; one that is so already is not touched. */
-export async function upsertBuiltInResourceServer(
-  db: Queryable,
-  made: ResourceServerSettings & Pick<ResourceServerRecord, 'identifier'>,
-): Promise<void> {
+export async function upsertBuiltInResourceServer(db: Queryable, made: BuiltInResourceServer): Promise<void> {
   await db.query(
     `INSERT INTO resource_servers AS known (name, scopes, access_token_ttl_seconds, signing_alg, identifier, is_built_in)
      VALUES ($1, $2, $3, $4, $5, true)
@@ -118,7 +133,7 @@ export async function upsertBuiltInResourceServer(
        signing_alg = EXCLUDED.signing_alg, identifier = EXCLUDED.identifier, updated_at = now()
      WHERE (known.name, known.scopes, known.access_token_ttl_seconds, known.signing_alg, known.identifier) IS DISTINCT FROM
        (EXCLUDED.name, EXCLUDED.scopes, EXCLUDED.access_token_ttl_seconds, EXCLUDED.signing_alg, EXCLUDED.identifier)`,
-    [...settings(made), made.identifier],
+    [made.name, JSON.stringify(made.scopes), made.accessTokenTtlSeconds, made.signingAlg, made.identifier],
   );
 }
 
@@ -129,7 +144,7 @@ export async function updateResourceServer(
 ): Promise<ResourceServerRecord | undefined> {
   const { rows } = await db.query<ResourceServerRecord>(
     `UPDATE resource_servers SET name = $1, scopes = $2, access_token_ttl_seconds = $3, signing_alg = $4,
-       updated_at = now() WHERE id = $5 RETURNING ${COLUMNS}`,
+       accepts_api_keys = $5, client_ids = $6, updated_at = now() WHERE id = $7 RETURNING ${COLUMNS}`,
     [...settings(changed), id],
   );
   return rows[0];
@@ -158,6 +173,50 @@ export async function dropAllowedScopes(
   return rows;
 }
 
+/** Takes scopes that mean nothing any more from every API key. Null, which names none of them, stays null. */
+export async function dropKeyScopes(tx: Queryable, words: readonly string[]): Promise<EndedKeyScopesRecord[]> {
+  const { rows } = await tx.query<EndedKeyScopesRecord>(
+    `UPDATE api_keys SET updated_at = now(),
+       scopes = ARRAY(SELECT word FROM unnest(scopes) WITH ORDINALITY AS one (word, place)
+         WHERE word <> ALL($1::text[]) ORDER BY place)
+     WHERE scopes && $1::text[] RETURNING id, name, team_id AS "teamId"`,
+    [words],
+  );
+  return rows;
+}
+
+/**
+ * Of these client_ids those that are no OAuth2 client's. The others stay clients until the transaction ends; call it with
+ * resource servers locked.
+ */
+export async function holdMissingClients(tx: Queryable, clientIds: readonly string[]): Promise<string[]> {
+  const { rows } = await tx.query<{ clientId: string }>(
+    'SELECT client_id AS "clientId" FROM oauth_clients WHERE client_id = ANY($1) ORDER BY id FOR KEY SHARE',
+    [clientIds],
+  );
+  const known = new Set(rows.map(({ clientId }) => clientId));
+  return clientIds.filter((clientId) => !known.has(clientId));
+}
+
+/**
+ * Takes clients that are about to be deleted out of the resource servers they were: one by its id, or all of a team. Other
+ * changes of resource servers wait until the transaction ends, so call it before other rows are locked.
+ */
+export async function dropClients(
+  tx: Queryable,
+  gone: { clientId: string } | { teamId: string },
+): Promise<ResourceServerRecord[]> {
+  const [column, id] = 'clientId' in gone ? ['client_id', gone.clientId] : ['team_id', gone.teamId];
+  const { rows } = await tx.query<ResourceServerRecord>(
+    `UPDATE resource_servers SET updated_at = now(),
+       client_ids = ARRAY(SELECT one FROM unnest(client_ids) WITH ORDINALITY AS clients (one, place)
+         WHERE one NOT IN (SELECT client_id FROM oauth_clients WHERE ${column} = $1) ORDER BY place)
+     WHERE client_ids && ARRAY(SELECT client_id FROM oauth_clients WHERE ${column} = $1) RETURNING ${COLUMNS}`,
+    [id],
+  );
+  return rows;
+}
+
 /** Takes scopes of one resource out of every consent: a word that comes back is asked for anew. */
 export async function dropGrantedScopes(tx: Queryable, identifier: string, words: readonly string[]): Promise<void> {
   await tx.query(
@@ -180,6 +239,7 @@ export async function dropGrantedResource(tx: Queryable, identifier: string): Pr
   );
 }
 
-function settings({ name, scopes, accessTokenTtlSeconds, signingAlg }: ResourceServerSettings): unknown[] {
-  return [name, JSON.stringify(scopes), accessTokenTtlSeconds, signingAlg];
+function settings(given: ResourceServerSettings): unknown[] {
+  const { name, scopes, accessTokenTtlSeconds, signingAlg, acceptsApiKeys, clientIds } = given;
+  return [name, JSON.stringify(scopes), accessTokenTtlSeconds, signingAlg, acceptsApiKeys, clientIds];
 }

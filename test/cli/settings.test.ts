@@ -54,6 +54,8 @@ test('a resource server is registered, listed, changed and deleted', async () =>
     ],
     access_token_ttl_seconds: 120,
     signing_alg: 'RS256',
+    accepts_api_keys: true,
+    client_ids: [],
     is_built_in: false,
     created_by: null,
     created_at: expect.any(String),
@@ -71,8 +73,16 @@ test('a resource server is registered, listed, changed and deleted', async () =>
     access_token_ttl_seconds: 120,
     scopes: [{ name: 'reports:read', description: '' }],
   });
+  const guard = ['client', 'create', '--name', 'Guard', '--team', 'Root', '--scopes', 'providers:read'];
+  const { client_id: clientId } = await json(...guard);
+  const update = (...words: string[]) => json('resource-server', 'update', made.id, ...words);
+  const closed = await update('--no-api-keys', '--client', clientId);
+  expect(closed).toMatchObject({ name: 'All', accepts_api_keys: false, client_ids: [clientId] });
+  expect(await update('--api-keys')).toMatchObject({ accepts_api_keys: true, client_ids: [clientId] });
+  const last = await update('--client', '');
+  expect(last).toEqual({ ...changed, updated_at: last.updated_at });
   expect((await latchkey('resource-server', 'list')).out).toMatch(/^ID +IDENTIFIER[\s\S]*reports\.example\.com +All/);
-  expect(await json('resource-server', 'delete', made.id)).toEqual(changed);
+  expect(await json('resource-server', 'delete', made.id)).toEqual(last);
   expect((await latchkey('resource-server', 'show', made.id)).code).toBe(1);
 });
 

@@ -23,7 +23,7 @@ const made: Record<string, string> = {};
 
 beforeAll(async () => {
   all = await openCredentials();
-  inventory = createCredentials({ db: all.db });
+  inventory = createCredentials(all);
   [team, other] = [(await all.makeTeam()).id, (await all.makeTeam()).id];
   user = await all.makeUser({ teamRoles: [team, other].map((teamId) => ({ teamId, roles: [ROLE_IDS.Viewer] })) });
   const key = { teamId: team, expiresAt: new Date(Date.now() + 3_600_000) };
@@ -275,7 +275,7 @@ describe('among many', () => {
           return all.db.query(text, values);
         },
       };
-      await createCredentials({ db: spy }).list(query, { limit: 50, order });
+      await createCredentials({ ...all, db: spy }).list(query, { limit: 50, order });
       expect([descending, pages.every((count) => count < 500)]).toEqual([descending, true]);
     }
   });

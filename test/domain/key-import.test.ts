@@ -383,3 +383,11 @@ test('the digest of a key in the root team opens nothing in another', async () =
   expect(key?.teamId).toBe(ROOT_TEAM_ID);
   expect(await apiKeys.find(key!.id, { teamId: team.id })).toBeUndefined();
 });
+
+test('an operator hears which peppers are lacking', async () => {
+  const text = newText();
+  const digest = createHmac('sha256', PEPPER).update(text).digest('hex');
+  await imported(text, { algorithm: 'hmac-sha256', pepper: 'billing', digest });
+  expect(await keyImport.missingPeppers()).toEqual([]);
+  expect(await createKeyImport(all).missingPeppers()).toEqual(['billing']);
+});

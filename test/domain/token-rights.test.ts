@@ -20,11 +20,19 @@ afterAll(() => all.close());
 
 const member = async (role: 'Admin' | 'Viewer', team = teamId) =>
   (await all.makeUser({ teamRoles: [{ teamId: team, roles: [role] }] })).id;
-async function rights(subject: string, clientId: string, team = teamId) {
+async function rights(sub: string, clientId: string, team = teamId, derivedFrom?: unknown) {
   await all.notifications.settle();
-  const found = await rightsBehind(all, { subject, clientId, teamId: team });
+  const claims = {
+    sub,
+    client_id: clientId,
+    team_id: team,
+    ...(derivedFrom !== undefined && { derived_from: derivedFrom }),
+  };
+  const found = await rightsBehind(all, claims);
   return found && [...found].sort();
 }
+const client = async (allowedScopes: string[], team = teamId) =>
+  (await all.clients.create({ name: 'client', teamId: team, allowedScopes }, TESTER)).client;
 
 test('an app for a member of the team: what both of them may do, and scopes that need no permission', async () => {
   expect(await rights(await member('Viewer'), app.clientId)).toEqual(['openid', 'providers:read']);
@@ -44,6 +52,79 @@ test('a client for itself in its team: what it is allowed; for anybody or anywhe
   expect(await rights(clientId, clientId)).toEqual(['providers:read', 'teams:read']);
   expect(await rights(await member('Admin'), clientId)).toBeUndefined();
   expect(await rights(clientId, clientId, ROOT_TEAM_ID)).toBeUndefined();
+});
+
+test('a token got for a key: what the key may do now, for its own user and team only', async () => {
+  const userId = await member('Viewer');
+  const { key } = await all.apiKeys.createPersonal({ userId, teamId, name: 'k', scopes: ['providers:read'] }, TESTER);
+  const from = [`key:${key.id}`];
+  expect(await rights(userId, from[0]!, teamId, from)).toEqual(['providers:read']);
+  for (const [sub, clientId, team, words] of [
+    [await member('Admin'), from[0]!, teamId, from],
+    [`team:${teamId}`, from[0]!, teamId, from],
+    [userId, from[0]!, ROOT_TEAM_ID, from],
+    [userId, `key:${randomUUID()}`, teamId, from],
+    [userId, from[0]!, teamId, undefined],
+    [userId, from[0]!, teamId, [`key:${randomUUID()}`]],
+    [userId, from[0]!, teamId, ['key:x']],
+    [userId, from[0]!, teamId, [...from, ...from]],
+    [userId, from[0]!, teamId, [...from, 'token:x', 'client:y']],
+  ] as const) {
+    expect([clientId, words, await rights(sub, clientId, team, words)]).toEqual([clientId, words, undefined]);
+  }
+  await all.apiKeys.revoke(key.id, {}, TESTER);
+  expect(await rights(userId, from[0]!, teamId, from)).toBeUndefined();
+  await all.apiKeys.reinstate(key.id, {}, TESTER);
+  expect(await rights(userId, from[0]!, teamId, from)).toEqual(['providers:read']);
+  await all.users.update(userId, { enabled: false }, {}, TESTER);
+  expect(await rights(userId, from[0]!, teamId, from)).toBeUndefined();
+});
+
+test('a key without scopes: its token has nothing that only scopes can name; a team key is its team', async () => {
+  const userId = await member('Admin');
+  const { key } = await all.apiKeys.createPersonal({ userId, teamId, name: 'k' }, TESTER);
+  const own = await rights(userId, `key:${key.id}`, teamId, [`key:${key.id}`]);
+  expect(own).toContain('providers:write');
+  expect(own).not.toContain('apikeys:write');
+  const team = (await all.apiKeys.createTeam({ teamId, name: 't' }, TESTER)).key;
+  const both = ['providers:read', 'providers:write'];
+  expect(await rights(`team:${teamId}`, `key:${team.id}`, teamId, [`key:${team.id}`])).toEqual(both);
+  await all.apiKeys.delete(team.id, {}, TESTER);
+  expect(await rights(`team:${teamId}`, `key:${team.id}`, teamId, [`key:${team.id}`])).toBeUndefined();
+});
+
+test('a client that asked with a key: it must be there, and narrows nothing', async () => {
+  const userId = await member('Viewer');
+  const { key } = await all.apiKeys.createPersonal({ userId, teamId, name: 'k', scopes: ['providers:read'] }, TESTER);
+  const asking = await client(['teams:read']);
+  expect(await rights(userId, asking.clientId, teamId, [`key:${key.id}`])).toEqual(['providers:read']);
+  await all.clients.disable(asking.id, {}, TESTER);
+  expect(await rights(userId, asking.clientId, teamId, [`key:${key.id}`])).toBeUndefined();
+});
+
+test('a token that was passed on: what app, user and whoever acts may all do, while everybody on the way is there', async () => {
+  const userId = await member('Admin');
+  const [first, second] = [await client(['providers:read', 'teams:read']), await client(['users:write'])];
+  const from = ['token:a', `client:${app.clientId}`];
+  expect(await rights(userId, app.clientId, teamId, from)).toEqual(['openid', 'providers:read', 'users:write']);
+  expect(await rights(userId, first.clientId, teamId, from)).toEqual(['providers:read']);
+  const twice = [...from, 'token:b', `client:${first.clientId}`];
+  expect(await rights(userId, second.clientId, teamId, twice)).toEqual(['users:write']);
+  expect(await rights(await member('Viewer'), second.clientId, teamId, twice)).toEqual([]);
+  for (const words of [
+    [],
+    'client:x',
+    ['client:x'],
+    ['token:a'],
+    ['token:a', `client:${first.clientId}`],
+    ['token:a', `client:app_${'a'.repeat(22)}`],
+    [...from, 'other:x'],
+  ]) {
+    expect([words, await rights(userId, second.clientId, teamId, words)]).toEqual([words, undefined]);
+  }
+  await all.clients.disable(first.id, {}, TESTER);
+  expect(await rights(userId, second.clientId, teamId, twice)).toBeUndefined();
+  expect(await rights(userId, first.clientId, teamId, from)).toBeUndefined();
 });
 
 test('what is switched off or gone: nothing', async () => {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../src/domain/audit.ts';
+import { createSecretText } from '../../src/domain/secret-text.ts';
 import { openDatabase } from '../../src/storage/pool.ts';
 import { createBrowser, formOn } from '../support/browser.ts';
 import {
@@ -64,6 +65,10 @@ async function collectRequests() {
   const html = { accept: 'text/html' };
   const authorizePath = path(authorizationUrl(server, app.clientId, pkce));
   const token = (body: Record<string, string>) => ({ path: '/oauth2/token', body });
+  const exchange = {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token_type: 'urn:latchkey:token-type:api_key',
+  };
   const request = Object.fromEntries(new URL(authorizationUrl(server, app.clientId, pkce)).searchParams);
 
   const requests: Record<string, RawRequest> = {
@@ -72,6 +77,15 @@ async function collectRequests() {
     'a code': token({ grant_type: 'authorization_code', code: 'none', redirect_uri: REDIRECT_URI, ...asApp }),
     'a refresh token': token({ grant_type: 'refresh_token', refresh_token: tokens.refresh_token, ...asApp }),
     'client credentials': token({ grant_type: 'client_credentials', ...asClient }),
+    'an exchange of a key': token({ ...exchange, subject_token: key.text }),
+    'an exchange of a key by a client': token({ ...exchange, subject_token: key.text, ...asClient }),
+    'an exchange of a key nobody has': token({ ...exchange, subject_token: createSecretText('lkp_').text }),
+    'an exchange of a token': token({
+      ...exchange,
+      subject_token: tokens.access_token,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+      ...asApp,
+    }),
     'a wrong secret': token({ grant_type: 'client_credentials', ...asClient, client_secret: 'wrong' }),
     userinfo: { path: '/oauth2/userinfo', headers: bearer(tokens.access_token) },
     'introspection of a JWT': { path: '/oauth2/introspect', body: { ...asApp, token: tokens.access_token } },
@@ -86,6 +100,7 @@ async function collectRequests() {
       body: { ...login.fields, email: person.email, password: 'wrong' },
       headers: { cookie: pageCookie, origin: server.origin, ...html, 'content-type': FORM },
     },
+    'forward authentication': { path: '/oauth2/verify', headers: bearer(key.text) },
     'the API with a JWT': { path: '/api/v1/providers', headers: bearer(tokens.access_token) },
     'the API with a key': { path: '/api/v1/providers', headers: bearer(key.text) },
     'the API with a key nobody has': { path: '/api/v1/providers', headers: bearer('lkp_x') },
@@ -95,6 +110,7 @@ async function collectRequests() {
       body: '{"name":"A provider"}',
       headers: { ...bearer(key.text), 'content-type': 'application/json' },
     },
+    'the revocation feed': { path: '/oauth2/revocations' },
     setup: { path: `/setup?token=${setup}`, headers: html },
     home: { path: '/', headers: html },
   };
@@ -136,8 +152,11 @@ test('rows 127, 128: cut off, everything says 503 and comes back by itself', asy
   expect(well).toMatchObject({ 'a refresh token': 200, 'the login page': 200, par: 201, 'a change by the API': 200 });
   expect(Object.values(well)).not.toContain(503);
 
+  const { etag = '' } = (await send(port, requests['the revocation feed']!)).headers;
+  const waiting = send(port, { path: '/oauth2/revocations', headers: { 'if-none-match': etag, prefer: 'wait=25' } });
   proxy.cut();
   await untilReady(503, 300);
+  expect((await waiting).status).toBe(503);
   const answers = await askAll();
   expectAway(answers);
   expect(answers['the API with a key']!.body).toMatchObject({ code: 14, details: [] });
@@ -182,7 +201,9 @@ test('row F4: stalled without a word, nothing hangs: who asks is told within the
 }, 20_000);
 
 // Until the heartbeat has failed a server may go on with what it was told: the same bound as for any revocation.
-const FROM_MEMORY = new Set(['client credentials', 'introspection of an API key']);
+const FROM_MEMORY = new Set([
+  ...['client credentials', 'introspection of an API key', 'the revocation feed', 'forward authentication'],
+]);
 
 describe('a transaction', () => {
   async function open() {

@@ -58,6 +58,17 @@ describe('a good token', () => {
     });
   });
 
+  test('row 69: gives the principal of a team, whichever client acts for it', async () => {
+    const team = await issuer.token({ sub: `team:${TEAM}`, derived_from: ['key:k1'], act: { sub: 'svc_reports' } });
+    expect((await api.bearer(team)).body).toMatchObject({
+      kind: 'team',
+      subject: `team:${TEAM}`,
+      clientId: 'svc_reports',
+    });
+    const same = await issuer.token({ sub: 'team:a', client_id: 'team:a' });
+    expect((await api.bearer(same)).body.kind).toBe('team');
+  });
+
   test('row 69: may be signed with RS256, typed application/at+jwt and name several audiences', async () => {
     const token = await issuer.token({ aud: ['other', AUDIENCE] }, { typ: 'application/AT+JWT' }, rsa);
     expect((await api.bearer(token)).status).toBe(200);

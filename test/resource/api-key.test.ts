@@ -107,6 +107,12 @@ describe('row 85: the text of a key', () => {
     expect(await resource({})(createApiKey())).toMatchObject({ status: 401, body: { message: 'Unauthenticated' } });
   });
 
+  test('with the apiKeys option off no key is looked up', async () => {
+    const check = resource({ verifyApiKey, apiKeys: false });
+    expect(await check(createApiKey())).toMatchObject({ status: 401, body: { message: 'Unauthenticated' } });
+    expect(lookups).toEqual([]);
+  });
+
   test('row 84: a check that throws is 503', async () => {
     const check = resource({ verifyApiKey: () => Promise.reject(new Error('database away')) });
     expect(await check(createApiKey())).toMatchObject({ status: 503, headers: { 'Retry-After': '5' } });
@@ -166,7 +172,7 @@ describe('introspection', () => {
     expect(shape(malformed as Failure)).toBe(shape(unknown as Failure));
   });
 
-  test('a live key is remembered for 10 s, a dead one not at all', async () => {
+  test('a live key is remembered for 4 s, a dead one not at all', async () => {
     const check = resource({ introspection });
     const asked = () => issuer.count('/oauth2/introspect');
     await check(key);
@@ -176,9 +182,9 @@ describe('introspection', () => {
     for (let i = 0; i < 5; i++) expect(await check(key)).toHaveProperty('principal');
     expect(asked()).toBe(3);
     issuer.apiKeys.delete(key);
-    now += 9_000;
+    now += 3_900;
     expect(await check(key)).toHaveProperty('principal');
-    now += 1_000;
+    now += 100;
     expect(await check(key)).toMatchObject({ status: 401 });
   });
 
@@ -243,6 +249,52 @@ describe('introspection', () => {
   ])('row 84: the answer %j is not understood: 503', async (answer) => {
     issuer.apiKeys.set(key, answer);
     expect(await resource({ introspection })(key)).toMatchObject({ status: 503 });
+  });
+});
+
+describe('the notice of a key that is to be given up', () => {
+  const notice = { Deprecation: '@1800000000', Sunset: 'Fri, 15 Jan 2027 08:00:00 GMT', Link: '<https://a.example>' };
+
+  test('is in the principal, or with the refusal once the key is retired', async () => {
+    expect(await resource({ verifyApiKey: async () => ({ ...OWNER, notice }) })(createApiKey())).toEqual({
+      principal: { ...OWNER, notice },
+    });
+    const refused = (await resource({ verifyApiKey: async () => ({ retired: notice }) })(createApiKey())) as Failure;
+    expect(refused).toMatchObject({ status: 401, headers: notice, body: { message: 'Unauthenticated' } });
+    expect(refused.headers['WWW-Authenticate']).toContain('error="invalid_token"');
+  });
+
+  test('has no headers but its own, and no text that is not plain', async () => {
+    const odd = { Sunset: 'a\r\nSet-Cookie: a=b', Link: '<https://ä.example>', 'Set-Cookie': 'a=b', Deprecation: '@1' };
+    const decision = await resource({ verifyApiKey: async () => ({ ...OWNER, notice: odd }) })(createApiKey());
+    expect(decision.principal?.notice).toEqual({ Deprecation: '@1' });
+    const refused = await resource({ verifyApiKey: async () => ({ retired: odd }) })(createApiKey());
+    expect(Object.keys((refused as Failure).headers)).toEqual(['Cache-Control', 'Deprecation', 'WWW-Authenticate']);
+  });
+
+  test('comes with introspection, as the headers of its answer, and is remembered as long', async () => {
+    const key = createApiKey();
+    issuer.apiKeys.set(key, {
+      active: true,
+      token_type: 'api_key',
+      kind: 'team',
+      key_id: 'k1',
+      sub: OWNER.subject,
+      team_id: TEAM,
+    });
+    issuer.notices.set(key, notice);
+    const check = resource({ introspection: { clientId: 'a', clientSecret: 'b' } });
+    expect((await check(key)).principal?.notice).toEqual(notice);
+    issuer.notices.delete(key);
+    expect((await check(key)).principal?.notice).toEqual(notice);
+    now += 4_000;
+    expect((await check(key)).principal).not.toHaveProperty('notice');
+    issuer.apiKeys.delete(key);
+    issuer.notices.set(key, { Link: '<https://a.example>' });
+    now += 4_000;
+    expect((await check(key)) as Failure).not.toHaveProperty('headers.Link');
+    issuer.notices.set(key, notice);
+    expect(await check(key)).toMatchObject({ status: 401, headers: notice });
   });
 });
 

@@ -29,13 +29,23 @@ interface Case {
   status: number;
   /** In the body of a refusal; `subject` of the principal otherwise. */
   says: string;
+  /** Headers about the key that is to be given up. */
+  notice?: Record<string, string>;
 }
 
 type Server = Awaited<ReturnType<typeof startFramework>>;
 
-const COMPARED = ['content-type', 'www-authenticate', 'cache-control', 'retry-after'];
+const NOTICE = ['deprecation', 'sunset', 'link'];
+const COMPARED = ['content-type', 'www-authenticate', 'cache-control', 'retry-after', ...NOTICE];
 const personal = createApiKey('lkp_');
 const team = createApiKey('lkt_');
+const aging = createApiKey('lkt_');
+const retired = createApiKey('lkt_');
+const sunset = {
+  deprecation: '@1800000000',
+  sunset: 'Fri, 15 Jan 2027 08:00:00 GMT',
+  link: '<https://docs.example/tokens>; rel="deprecation sunset"',
+};
 const key = { active: true, token_type: 'api_key', team_id: TEAM, scope: 'providers:read' };
 let issuer: Issuer;
 let holder: IssuerKey;
@@ -44,16 +54,31 @@ let cutOff: Server[];
 let token: string;
 let bound: string;
 let boundToWrite: string;
+let ofTeamKey: string;
+const revoked = { client_id: 'app_revoked', sub: 'u1' };
+/** What token exchange makes of a team key. */
+const exchanged = (id: string) => ({
+  sub: `team:${TEAM}`,
+  client_id: `key:${id}`,
+  derived_from: [`key:${id}`],
+  act: { sub: 'svc_reports' },
+});
 const now = () => Math.floor(Date.now() / 1000);
 
 beforeAll(async () => {
   issuer = await startIssuer();
   issuer.apiKeys.set(personal, { ...key, kind: 'personal', key_id: 'k1', sub: 'u1' });
   issuer.apiKeys.set(team, { ...key, kind: 'team', key_id: 'k2', sub: `team:${TEAM}` });
+  issuer.apiKeys.set(aging, { ...key, kind: 'team', key_id: 'k3', sub: `team:${TEAM}` });
+  issuer.notices.set(aging, sunset);
+  const { deprecation: _, ...gone } = sunset;
+  issuer.notices.set(retired, gone);
+  issuer.revoked = { 'client:app_revoked': 0, 'key:k2': now() + 60 };
   holder = await createKey('holder');
   token = await issuer.token();
   const cnf = { jkt: await calculateJwkThumbprint(holder.jwk) };
   bound = await issuer.token({ cnf });
+  ofTeamKey = await issuer.token(exchanged('k1'));
   boundToWrite = await issuer.token({ cnf, scope: WRITE.join(' ') });
   const introspection = { clientId: 'svc_api', clientSecret: 'lks_x' };
   const options: ResourceOptions = { issuer: issuer.url, audience: AUDIENCE, introspection, realm: 'api' };
@@ -103,6 +128,45 @@ const CASES: Case[] = [
   { name: 'row 69: a good access token', send: () => bearer(token), status: 200, says: 'svc_reports' },
   { name: 'row 69: a personal key', send: () => bearer(personal), status: 200, says: 'u1' },
   { name: 'row 69: a team key', send: () => bearer(team), status: 200, says: `team:${TEAM}` },
+  {
+    name: 'row 69: a token made from a team key',
+    send: () => bearer(ofTeamKey),
+    status: 200,
+    says: `team:${TEAM}`,
+  },
+  {
+    name: 'row 81: a token made from a team key that was revoked since',
+    send: async () => bearer(await issuer.token(exchanged('k2'))),
+    status: 401,
+    says: INVALID,
+  },
+  {
+    name: 'row 81: a token of an app that was revoked since',
+    send: async () => bearer(await issuer.token(revoked)),
+    status: 401,
+    says: INVALID,
+  },
+  {
+    name: 'a key that is to be given up',
+    send: () => bearer(aging),
+    status: 200,
+    says: `team:${TEAM}`,
+    notice: sunset,
+  },
+  {
+    name: 'a key that is to be given up, without the scope',
+    send: () => ({ ...bearer(aging), path: '/write' }),
+    status: 403,
+    says: LACKING,
+    notice: sunset,
+  },
+  {
+    name: 'a retired key',
+    send: () => bearer(retired),
+    status: 401,
+    says: 'Unauthenticated',
+    notice: { sunset: sunset.sunset, link: sunset.link },
+  },
   {
     name: 'row 82: a bound token with its proof',
     send: async () => ({ path: '/a?b=c', headers: await withProof(bound, '/a') }),
@@ -283,6 +347,10 @@ async function sameAnswer(all: Server[], make: Case['send']): Promise<Answer> {
   return first;
 }
 
+function noticeIn(headers: Answer['headers']) {
+  return Object.fromEntries(NOTICE.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])));
+}
+
 describe('Koa, Express, Fastify, Hono and node:http answer alike', () => {
   test.each(CASES.filter(({ status }) => status !== 200))('$name: $status', async (one) => {
     const { status, headers, body } = await sameAnswer(servers, one.send);
@@ -291,13 +359,15 @@ describe('Koa, Express, Fastify, Hono and node:http answer alike', () => {
     expect(headers).toMatchObject({ 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' });
     const pointer = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/v1"';
     expect(headers['www-authenticate']).toContain(pointer);
+    expect(noticeIn(headers)).toEqual(one.notice ?? {});
   });
 
   test.each(CASES.filter(({ status }) => status === 200))('$name: one principal', async (one) => {
     const principals = [];
     for (const server of servers) {
-      const { status, body } = await send(server, await one.send());
+      const { status, headers, body } = await send(server, await one.send());
       expect({ [server.name]: status }).toEqual({ [server.name]: 200 });
+      expect({ [server.name]: noticeIn(headers) }).toEqual({ [server.name]: one.notice ?? {} });
       principals.push(JSON.parse(body));
     }
     expect(principals[0].subject).toBe(one.says);

@@ -1,5 +1,5 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { crc32 } from 'node:zlib';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
@@ -29,12 +29,32 @@ export interface Issuer {
   metadata: Record<string, unknown>;
   /** Answers of the introspection endpoint by key. */
   apiKeys: Map<string, Record<string, unknown>>;
-  requests: { path: string; authorization: string | undefined; body: string }[];
+  /** Headers of the introspection endpoint's answers by key. */
+  notices: Map<string, Record<string, string>>;
+  /** What is revoked, like `client:svc_reports`, and the last second of issue that is; undefined: there is no feed. */
+  revoked: Record<string, number> | undefined;
+  /** What is otherwise with the feed's answers. */
+  feed: FeedTrouble;
+  /** Milliseconds since 1970, by which the feed is signed. */
+  clock: () => number;
+  requests: { path: string; authorization: string | undefined; headers: IncomingHttpHeaders; body: string }[];
   /** How often `path` was asked for. */
   count(path: string): number;
   /** A signed access token, good unless changed; a member set to undefined is left out. */
   token(claims?: JWTPayload, header?: Record<string, unknown>, signer?: IssuerKey): Promise<string>;
   stop(): Promise<unknown>;
+}
+
+export interface FeedTrouble {
+  /** Changes to what is signed. */
+  claims?: JWTPayload;
+  header?: Record<string, unknown>;
+  signer?: IssuerKey;
+  /** A status in place of the real one; 0 cuts the connection in the middle of the answer. */
+  status?: number;
+  body?: string;
+  /** Before the answer. */
+  wait?: Promise<unknown>;
 }
 
 /** Some other party's authorization server: metadata, keys and introspection over HTTP, with every request recorded. */
@@ -51,23 +71,58 @@ export async function startIssuer(): Promise<Issuer> {
     trouble: undefined,
     metadata: {},
     apiKeys: new Map(),
+    notices: new Map(),
+    revoked: undefined,
+    feed: {},
+    clock: Date.now,
     requests: [],
     count: (path) => issuer.requests.filter((request) => request.path === path).length,
     token: (claims = {}, header = {}, signer = key) => signToken(url, signer, claims, header),
-    stop: () => new Promise((resolve) => server.close(resolve)),
+    stop() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
   };
   return issuer;
 
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = req.url as string;
     const body = await readBody(req);
-    issuer.requests.push({ path, authorization: req.headers.authorization, body });
+    issuer.requests.push({ path, authorization: req.headers.authorization, headers: req.headers, body });
     if (issuer.trouble === 0) return void req.socket.destroy();
     const moved = path.startsWith('/moved');
     if (issuer.trouble && !moved) return void res.writeHead(issuer.trouble, { location: `/moved${path}` }).end();
-    const json = document(path.replace('/moved', ''), new URLSearchParams(body).get('token') ?? '');
-    const caching = issuer.cacheControl ? { 'cache-control': issuer.cacheControl } : {};
+    if (path === '/oauth2/revocations') return answerFeed(req, res);
+    if (path === '/oauth2/usage') return void res.writeHead(204).end();
+    const token = new URLSearchParams(body).get('token') ?? '';
+    const json = document(path.replace('/moved', ''), token);
+    const caching = {
+      ...(issuer.cacheControl && { 'cache-control': issuer.cacheControl }),
+      ...issuer.notices.get(token),
+    };
     res.writeHead(json ? 200 : 404, { 'content-type': 'application/json', ...caching }).end(JSON.stringify(json ?? {}));
+  }
+
+  async function answerFeed(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const { claims, header, signer = issuer.key, status, wait } = issuer.feed;
+    await wait;
+    const iat = Math.floor(issuer.clock() / 1000);
+    const revocations = Object.fromEntries(
+      Object.entries(issuer.revoked ?? {}).map(([word, before]) => [
+        createHash('sha256').update(word).digest('base64url').slice(0, 22),
+        before,
+      ]),
+    );
+    const etag = `W/"${JSON.stringify(revocations).length}-${Math.floor(iat / 20)}"`;
+    if (status) return void res.writeHead(status, { etag }).end();
+    if (req.headers['if-none-match'] === etag && !claims) return void res.writeHead(304, { etag }).end();
+    const text = await new SignJWT({ iss: url, iat, exp: iat + 60, revocations, ...claims })
+      .setProtectedHeader({ alg: signer.alg, kid: signer.kid, typ: 'revocations+jwt', ...header })
+      .sign(signer.privateKey);
+    const body = issuer.feed.body ?? text;
+    res.writeHead(200, { etag, 'content-type': 'application/revocations+jwt', 'content-length': body.length });
+    if (status === undefined) return void res.end(body);
+    res.write(body.slice(0, 50), () => res.destroy());
   }
 
   function document(path: string, token: string): object | undefined {
@@ -75,7 +130,8 @@ export async function startIssuer(): Promise<Issuer> {
     if (path === '/oauth2/introspect') return issuer.apiKeys.get(token) ?? { active: false };
     if (path !== '/.well-known/oauth-authorization-server') return undefined;
     const endpoints = { jwks_uri: `${url}/jwks`, introspection_endpoint: `${url}/oauth2/introspect` };
-    return { issuer: url, ...endpoints, ...issuer.metadata };
+    const feed = issuer.revoked && { revocation_feed_endpoint: `${url}/oauth2/revocations` };
+    return { issuer: url, ...endpoints, ...feed, ...issuer.metadata };
   }
 }
 
@@ -90,7 +146,7 @@ export function goodClaims(issuer: string, changes: JWTPayload = {}): JWTPayload
   return { iss: issuer, aud: AUDIENCE, jti: randomUUID(), ...who, ...times, ...changes };
 }
 
-function signToken(issuer: string, key: IssuerKey, claims: JWTPayload, header: Record<string, unknown>) {
+export function signToken(issuer: string, key: IssuerKey, claims: JWTPayload, header: Record<string, unknown>) {
   return new SignJWT(goodClaims(issuer, claims))
     .setProtectedHeader({ alg: key.alg, kid: key.kid, typ: 'at+jwt', ...header })
     .sign(key.privateKey);

@@ -199,8 +199,10 @@ describe('row 84: the issuer cannot be reached', () => {
     expect(issuer.requests).toEqual([]);
   });
 
-  test('the jwksUri option is used without asking for metadata', async () => {
+  test('with the jwksUri option metadata is asked for the revocation feed only', async () => {
+    issuer.metadata = { jwks_uri: undefined };
     expect(await resource({ jwksUri: `${issuer.url}/jwks` })(await longLived())).toBe(200);
-    expect(issuer.count(METADATA)).toBe(0);
+    issuer.trouble = 0;
+    expect(await resource({ jwksUri: `${issuer.url}/moved/jwks` })(await longLived())).toBe(503);
   });
 });

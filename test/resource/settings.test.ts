@@ -38,6 +38,17 @@ describe('an option that is wrong is named at construction', () => {
     ['clockTolerance', { clockTolerance: 61 }],
     ['clockTolerance', { clockTolerance: Number.NaN }],
     ['maxStale', { maxStale: -1 }],
+    ['failMode', { failMode: 'open' }],
+    ['failMode', { failMode: 1 }],
+    ['cacheSize', { cacheSize: -1 }],
+    ['cacheSize', { cacheSize: 1_000_001 }],
+    ['apiKeys', { apiKeys: true }],
+    ['apiKeys', { apiKeys: 'yes' }],
+    ['issuer', { issuer: 'http://auth.example.com', jwksUri: 'https://auth.example.com/jwks' }],
+    ['introspection.clientSecret', { introspection: { clientId: 'a', clientSecret: '' } }],
+    ['introspection.clientId', { introspection: { clientId: 1, clientSecret: 'b' } }],
+    ['introspection', { introspection: null }],
+    ['toString', { toString: 'x' }],
     ['jwksUri', { jwksUri: 'http://auth.example.com/jwks' }],
     ['jwks', { jwks: () => ({ keys: [] }), jwksUri: 'https://auth.example.com/jwks' }],
     ['jwks', { jwks: { keys: [] } }],
@@ -65,6 +76,12 @@ describe('an option that is wrong is named at construction', () => {
   test('scopes of requireScope must be scope words', () => {
     expect(problemOf(() => requireScope('a"b')).kind).toBe('invalid_argument');
     expect(problemOf(() => requireScope()).kind).toBe('invalid_argument');
+  });
+
+  test('an option that is undefined is one that is left out', () => {
+    const names = ['resource', 'realm', 'algorithms', 'clockTolerance', 'maxStale', 'cacheSize', 'failMode', 'clock'];
+    authenticate({ ...good, ...Object.fromEntries(names.map((name) => [name, undefined])) });
+    authenticate({ ...good, maxStale: 0, cacheSize: 0, clockTolerance: 0, apiKeys: false, failMode: 'closed' });
   });
 
   test('plain http is taken on loopback, on request, and when nothing is fetched', () => {
@@ -123,5 +140,5 @@ test('a bounded cache drops what was used longest ago', () => {
   cache.set('b', 2);
   cache.get('a');
   cache.set('c', 3);
-  expect([cache.get('a'), cache.get('b'), cache.get('c'), cache.size]).toEqual([1, undefined, 3, 2]);
+  expect([cache.get('a'), cache.get('b'), cache.get('c')]).toEqual([1, undefined, 3]);
 });

@@ -24,8 +24,8 @@ beforeEach(async () => {
 
 async function insertTokens(count: number, expiredFor: string): Promise<void> {
   await db.query(
-    `INSERT INTO revoked_tokens (jti, expires_at)
-     SELECT $1 || n, now() - $2::interval FROM generate_series(1, $3::int) AS n`,
+    `INSERT INTO revocations (kind, id, expires_at)
+     SELECT 'token', $1 || n, now() - $2::interval FROM generate_series(1, $3::int) AS n`,
     [randomBytes(6).toString('hex'), expiredFor, count],
   );
 }
@@ -58,7 +58,7 @@ test('row F26: removes what ended an hour ago, in bounded batches, and leaves th
   expect(await purge.run()).toBe(1_201);
   purge.close();
   expect(Math.max(...sizes)).toBe(500);
-  expect([await countOf('revoked_tokens'), await countOf('oidc_payloads')]).toEqual([7, 1]);
+  expect([await countOf('revocations'), await countOf('oidc_payloads')]).toEqual([7, 1]);
 });
 
 test('one instance at a time: whoever finds it going on leaves it', async () => {
@@ -75,8 +75,8 @@ test('one instance at a time: whoever finds it going on leaves it', async () => 
 test('does not wait for a row that somebody is using', async () => {
   await insertTokens(2, '2 hours');
   await db.transaction(async (tx) => {
-    await tx.query('SELECT 1 FROM revoked_tokens LIMIT 1 FOR UPDATE');
-    expect(await deleteExpired(db, 'revoked_tokens', 500)).toBe(1);
+    await tx.query('SELECT 1 FROM revocations LIMIT 1 FOR UPDATE');
+    expect(await deleteExpired(db, 'revocations', 500)).toBe(1);
   });
 });
 

@@ -6,6 +6,7 @@ import { createOauthApps } from '../../src/domain/oauth-apps.ts';
 import { createOauthClients } from '../../src/domain/oauth-clients.ts';
 import { createProviders } from '../../src/domain/providers.ts';
 import { createRegistrations } from '../../src/domain/registrations.ts';
+import { createRetirements } from '../../src/domain/retirements.ts';
 import { openPeople } from './people.ts';
 
 /** Opens everything; `close` drops the database. */
@@ -13,10 +14,12 @@ export async function openCredentials() {
   const people = await openPeople();
   const { db, audit, authority, notifications } = people;
   const lastUsed = createLastUsed({ db });
+  const retirements = createRetirements({ db, audit, notifications });
   return {
     ...people,
     lastUsed,
-    apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed }),
+    retirements,
+    apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed, retirements }),
     apps: createOauthApps({ db, audit }),
     clients: createOauthClients({ db, audit, authority }),
     secrets: createClientSecrets({ db, audit, authority }),

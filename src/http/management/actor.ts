@@ -2,6 +2,7 @@
 import type { Context } from 'koa';
 import type { Actor } from '../../domain/audit.ts';
 import type { Caller } from '../../domain/authorization.ts';
+import { derivationOf } from '../../domain/derivation.ts';
 import { AppError } from '../../errors.ts';
 import type { Principal } from '../../resource/index.ts';
 import type { RequestInfo } from '../middleware/request-info.ts';
@@ -13,13 +14,26 @@ export function callerOf(ctx: Context): Caller {
   return caller;
 }
 
-/** What a verified credential makes of whoever presents it. `principal.scopes` must be what counts at this moment. */
-export function callerFrom({ kind, credential, subject, teamId, scopes }: Principal, info: RequestInfo): Caller {
+/**
+ * What a verified credential makes of whoever presents it. `principal.scopes` must be what counts at this moment.
+ * @param held all that the credential has, scopes of other resource servers among it
+ */
+export function callerFrom(principal: Principal, info: RequestInfo, held: Iterable<string> = principal.scopes): Caller {
+  const { kind, subject, teamId, scopes } = principal;
   const permissions = new Set(scopes);
   const userId = kind === 'user' ? subject : undefined;
-  const identity: Actor =
-    credential.kind === 'access_token'
-      ? { kind: kind === 'client' ? 'client' : 'user', id: subject }
-      : { kind: credential.kind, id: credential.id };
-  return { actor: { ...identity, userId, permissions, ...info }, teamId, userId, permissions };
+  return {
+    actor: { ...identityOf(principal), userId, permissions: new Set(held), ...info },
+    teamId,
+    userId,
+    permissions,
+  };
+}
+
+function identityOf({ kind, credential, subject, claims }: Principal): Actor {
+  if (credential.kind !== 'access_token') return { kind: credential.kind, id: credential.id };
+  // A token that was got for a key is that key, and nothing more.
+  const keyId = derivationOf(claims ?? {})?.keyId;
+  if (keyId !== undefined) return { kind: kind === 'team' ? 'team_key' : 'personal_key', id: keyId };
+  return { kind: kind === 'client' ? 'client' : 'user', id: subject };
 }

@@ -16,8 +16,11 @@ const API_KEY = z
     ...keyFields,
     user_id: z.string(),
     owner_email: z.string(),
-    scopes: z.array(z.string()).meta({
-      description: 'What it is narrowed to; empty when it may do what its owner may, but for what only scopes can name',
+    scopes: z.array(z.string()).meta({ description: 'What it is narrowed to, if it is (`is_narrowed`)' }),
+    is_narrowed: z.boolean().meta({
+      description:
+        'True: it may do only what `scopes` say, which is nothing once the last of them has ended. False: what its owner ' +
+        'may, but for what only scopes can name',
     }),
   })
   .meta({ id: 'ApiKey' });
@@ -56,7 +59,9 @@ export function createApiKeyOperations({ apiKeys }: { apiKeys: ApiKeys }): Noun 
       body: z.strictObject({
         name: z.string(),
         team_id: z.string(),
-        scopes: z.array(z.string()).max(100).optional().meta({ description: 'Permissions you have yourself' }),
+        scopes: z.array(z.string()).max(100).optional().meta({
+          description: 'Permissions you have yourself, and scopes of registered resource servers',
+        }),
         expires_at: time.nullable().optional(),
       }),
       // Whose key it is comes from the credential, never from the body (checklist row 89).
@@ -91,5 +96,6 @@ function toWire(key: ApiKey): z.input<typeof API_KEY> {
     user_id: key.userId!,
     owner_email: key.ownerEmail!,
     scopes: key.scopes ?? [],
+    is_narrowed: key.scopes !== null,
   };
 }

@@ -2,35 +2,24 @@
  * Who calls the management API: the published resource middleware, with the parts that live in this process in place of
  * its remote ones, or a person's session. On top of what a credential says stands what its owner may do at this moment.
  */
-import type { JSONWebKeySet } from 'jose';
 import type { Context, Middleware, Next } from 'koa';
-import type { ApiKeys } from '../../domain/api-keys.ts';
 import type { Audit } from '../../domain/audit.ts';
 import type { Authority } from '../../domain/authority.ts';
 import type { Caller } from '../../domain/authorization.ts';
-import type { LastUsed } from '../../domain/last-used.ts';
-import { isPermission } from '../../domain/permissions.ts';
-import { rightsBehind, type TokenRightsOptions } from '../../domain/token-rights.ts';
+import type { CredentialUses } from '../../domain/credential-uses.ts';
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
+import { countUse, createResourceOptions, type LocalCheckOptions, ownApi } from '../resource-options.ts';
 import { callerFrom } from './actor.ts';
 import { noteRefusal } from './refusals.ts';
 import { createCallerOfSession, type SessionOptions } from './session.ts';
 
-export interface AuthenticationOptions
-  extends Pick<SessionOptions, 'sessionOf' | 'csrf'>,
-    Pick<TokenRightsOptions, 'registrations'> {
-  issuer: string;
+export interface AuthenticationOptions extends Pick<SessionOptions, 'sessionOf' | 'csrf'>, LocalCheckOptions {
   audience: string;
-  publishedKeys: () => JSONWebKeySet;
-  isRevoked: (token: { jti?: unknown; grant_id?: unknown }) => boolean;
-  apiKeys: Pick<ApiKeys, 'verify' | 'mayBeImported'>;
   audit: Pick<Audit, 'note'>;
-  authority: TokenRightsOptions['authority'] & Pick<Authority, 'teamsOf'>;
-  lastUsed: Pick<LastUsed, 'touch'>;
+  authority: LocalCheckOptions['authority'] & Pick<Authority, 'teamsOf'>;
+  credentialUses: Pick<CredentialUses, 'count'>;
   scopesSupported: string[];
-  /** Told what kept credentials from being checked. */
-  onError: (error: unknown) => void;
 }
 
 /**
@@ -39,40 +28,10 @@ export interface AuthenticationOptions
  * session there is none.
  */
 export function createAuthentication(options: AuthenticationOptions): Middleware[] {
-  const { issuer, audience, apiKeys } = options;
   const callerOfSession = createCallerOfSession(options);
-  // What was found behind a token when it was checked, for what follows a moment later in the same request.
-  const rightsOf = new WeakMap<object, ReadonlySet<string>>();
+  const check = createResourceOptions(options, ownApi(options.audience));
   const fromCredential = authenticate(
-    {
-      issuer,
-      audience,
-      jwks: options.publishedKeys,
-      onError: options.onError,
-      // Ended before its time: the token itself, its consent, or whoever it was issued to or for.
-      async isRevoked(claims) {
-        if (options.isRevoked(claims)) return true;
-        const { sub, client_id, team_id } = claims;
-        const bearer = { subject: String(sub), clientId: String(client_id), teamId: String(team_id) };
-        const rights = await rightsBehind(options, bearer);
-        if (rights !== undefined) rightsOf.set(claims, rights);
-        return rights === undefined;
-      },
-      scopesSupported: options.scopesSupported,
-      legacyKeys: apiKeys.mayBeImported,
-      async verifyApiKey(text) {
-        const key = await apiKeys.verify(text);
-        if (key === undefined) return undefined;
-        return {
-          kind: key.kind === 'personal' ? 'user' : 'team',
-          credential: { kind: key.kind === 'personal' ? 'personal_key' : 'team_key', id: key.id },
-          subject: key.userId ?? `team:${key.teamId}`,
-          teamId: key.teamId,
-          scopes: [...key.scopes],
-          ...(key.expiresAt && { expiresAt: Math.floor(key.expiresAt.getTime() / 1000) }),
-        };
-      },
-    },
+    { ...check.options, scopesSupported: options.scopesSupported },
     {
       renderFailure(ctx: Context, failure) {
         noteFailure(options.audit, ctx, failure);
@@ -81,21 +40,18 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
     },
   );
 
-  function narrow(ctx: Context, next: Next): Promise<void> {
-    let principal = ctx.state.principal as Principal;
-    // A key's scopes are its owner's permissions already.
-    if (principal.credential.kind === 'access_token') {
-      const grantId = principal.claims?.grant_id;
-      if (typeof grantId === 'string') options.lastUsed.touch('grants', grantId);
-      const rights = rightsOf.get(principal.claims ?? {});
-      principal = {
-        ...principal,
-        scopes: principal.scopes.filter((scope) => isPermission(scope) && rights?.has(scope)),
-      };
-    }
+  async function narrow(ctx: Context, next: Next): Promise<void> {
+    const principal = check.narrow(ctx.state.principal as Principal);
+    countUse(options.credentialUses, principal);
     ctx.state.principal = principal;
-    ctx.state.caller = callerFrom(principal, requestInfoOf(ctx.req));
-    return next();
+    ctx.state.caller = callerFrom(principal, requestInfoOf(ctx.req), await heldBy(principal));
+    await next();
+  }
+
+  /** What the credential has, here and elsewhere: what it may give to the keys it makes. */
+  async function heldBy({ credential, scopes }: Principal): Promise<Iterable<string>> {
+    if (credential.kind !== 'personal_key') return scopes;
+    return (await options.apiKeys.rightsOfKey(credential.id))?.scopes ?? scopes;
   }
 
   return [

@@ -11,8 +11,10 @@ import { createAuditEventOperations } from './audit-events.ts';
 import { type AuthenticationOptions, createAuthentication } from './authentication.ts';
 import { createClientSecretOperations } from './client-secrets.ts';
 import { createConnectedAppOperations } from './connected-apps.ts';
+import { createCredentialUsageOperations } from './credential-usage.ts';
 import { createCredentialOperations } from './credentials.ts';
 import { createKeyImportOperations } from './key-imports.ts';
+import { createKeyRetirementOperations } from './key-retirements.ts';
 import { createOauthAppOperations } from './oauth-apps.ts';
 import { createOauthClientOperations } from './oauth-clients.ts';
 import type { Operation } from './operation.ts';
@@ -61,6 +63,8 @@ export function createManagement(options: ManagementOptions): Management {
     ...createSettingsOperations(options),
     ...createConnectedAppOperations(options),
     ...createCredentialOperations(options),
+    ...createCredentialUsageOperations(options),
+    ...createKeyRetirementOperations(options),
     ...createAuditEventOperations(options),
   ].map((one): Operation => (typeof one === 'function' ? one(pageTokens) : one));
   let document: Promise<object> | undefined;

@@ -28,6 +28,7 @@ export const keyFields = {
   prefix: z.string().meta({ description: 'How the key begins, to recognise it by' }),
   last_four: z.string().meta({ description: 'How it ends' }),
   expires_at: time.nullable(),
+  retires_at: time.nullable().meta({ description: 'When it is to be given up (key retirements); null: it is not' }),
   created_by: z.string().nullable().meta({ description: 'The user who made it' }),
 };
 
@@ -46,6 +47,7 @@ export function keyToWire(key: ApiKey) {
     prefix: key.prefix,
     last_four: key.lastFour,
     expires_at: key.expiresAt?.toISOString() ?? null,
+    retires_at: key.retiresAt?.toISOString() ?? null,
     created_by: key.createdBy,
   };
 }

@@ -19,6 +19,11 @@ const FIELDS = {
     }),
   access_token_ttl_seconds: z.int().meta({ description: 'Life of an access token for it: 60 to 86400' }),
   signing_alg: z.enum(SIGNING_ALGS, `must be one of ${SIGNING_ALGS.join(', ')}`),
+  accepts_api_keys: z.boolean().meta({ description: 'Whether API keys open it too; by default they do' }),
+  client_ids: z.array(z.string()).meta({
+    description:
+      'OAuth2 clients, at most 20, that are this resource server: they may introspect what is presented to it, of every team',
+  }),
 };
 
 const RESOURCE_SERVER = z
@@ -31,6 +36,8 @@ const RESOURCE_SERVER = z
     scopes: z.array(z.object({ name: z.string(), description: z.string() })),
     access_token_ttl_seconds: z.int(),
     signing_alg: z.enum(SIGNING_ALGS),
+    accepts_api_keys: z.boolean(),
+    client_ids: z.array(z.string()),
     is_built_in: z.boolean().meta({ description: "The server's own API: it cannot be changed" }),
     created_by: z.string().nullable(),
     created_at: time,
@@ -70,6 +77,8 @@ export function createResourceServerOperations({ resourceServers }: { resourceSe
         scopes: FIELDS.scopes.optional(),
         access_token_ttl_seconds: FIELDS.access_token_ttl_seconds.optional(),
         signing_alg: FIELDS.signing_alg.optional(),
+        accepts_api_keys: FIELDS.accepts_api_keys.optional(),
+        client_ids: FIELDS.client_ids.optional(),
       }),
       answer: VALUE,
       errors: ['already_exists'],
@@ -98,7 +107,8 @@ export function createResourceServerOperations({ resourceServers }: { resourceSe
       path: `${PATH}/{id}`,
       tag: TAG,
       summary: 'Change a resource server',
-      description: 'A scope that is left out of `scopes` ends, also for the apps and clients that were allowed it.',
+      description:
+        'A scope that is left out of `scopes` ends, also for the apps, clients and keys that were allowed it.',
       versioned: true,
       body: z.strictObject(FIELDS).partial(),
       protectedFields: PROTECTED,
@@ -132,11 +142,15 @@ function settings(body: {
   scopes?: { name: string; description?: string | undefined }[] | undefined;
   access_token_ttl_seconds?: number | undefined;
   signing_alg?: string | undefined;
+  accepts_api_keys?: boolean | undefined;
+  client_ids?: string[] | undefined;
 }) {
   return {
     scopes: body.scopes,
     accessTokenTtlSeconds: body.access_token_ttl_seconds,
     signingAlg: body.signing_alg,
+    acceptsApiKeys: body.accepts_api_keys,
+    clientIds: body.client_ids,
   };
 }
 
@@ -148,6 +162,8 @@ function toWire(server: ResourceServer) {
     scopes: server.scopes,
     access_token_ttl_seconds: server.accessTokenTtlSeconds,
     signing_alg: server.signingAlg as (typeof SIGNING_ALGS)[number],
+    accepts_api_keys: server.acceptsApiKeys,
+    client_ids: server.clientIds,
     is_built_in: server.isBuiltIn,
     created_by: server.createdBy,
     created_at: server.createdAt.toISOString(),

@@ -9,10 +9,10 @@ export function accessLog(logger: Logger): Middleware {
     ctx.res.once('close', () => {
       const { requestId, ip } = requestInfoOf(ctx.req);
       const ms = Math.round((performance.now() - start) * 10) / 10;
-      logger.info(
-        { requestId, ip, method: ctx.method, path: loggedPath(ctx.path), status: ctx.res.statusCode, ms },
-        'request',
-      );
+      const { statusCode: status } = ctx.res;
+      // Whoever follows the revocation feed asks every few seconds, and mostly hears that nothing is new.
+      const level = status === 304 ? 'debug' : 'info';
+      logger[level]({ requestId, ip, method: ctx.method, path: loggedPath(ctx.path), status, ms }, 'request');
     });
     await next();
   };

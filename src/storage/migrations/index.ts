@@ -6,6 +6,9 @@ import operations from './0004-operations.ts';
 import notifications from './0005-notifications.ts';
 import management from './0006-management.ts';
 import importedKeys from './0007-imported-keys.ts';
+import revocations from './0008-revocations.ts';
+import retirements from './0009-retirements.ts';
+import resourceServers from './0010-resource-servers.ts';
 
 export interface Migration {
   number: number;
@@ -21,6 +24,9 @@ export const MIGRATIONS: readonly Migration[] = [
   notifications,
   management,
   importedKeys,
+  revocations,
+  retirements,
+  resourceServers,
 ].map((sql, index) => ({
   number: index + 1,
   ...sql,

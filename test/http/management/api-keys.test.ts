@@ -65,10 +65,12 @@ describe('making a key', () => {
       prefix: key.access_key.slice(0, 8),
       last_four: key.access_key.slice(-4),
       expires_at: null,
+      retires_at: null,
       created_by: session.userId,
       user_id: session.userId,
       owner_email: session.email,
       scopes: [],
+      is_narrowed: false,
     });
     const read = await api.call({ as: key.access_key, path: `${KEYS}/${key.id}` });
     expect(read.body.value).toMatchObject({ id: key.id, access_key: '' });
@@ -265,6 +267,7 @@ describe('the life of a key', () => {
       user_id: randomUUID(),
       owner_email: 'x@example.com',
       scopes: [],
+      is_narrowed: false,
       team_id: ROOT_TEAM_ID,
     };
     for (const [field, value] of Object.entries(wrong)) {

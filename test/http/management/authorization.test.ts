@@ -103,6 +103,13 @@ resource_servers.update      401 403 403 403 403 200 200 403 403 403 403
 resource_servers.delete      401 403 403 403 403 200 200 403 403 403 403
 audit_events.list            401 403 403 200 403 200 200 403 200 403 200
 credentials.list             401 403 200 200 404 200 200 403 200 403 200
+credential_usage.list        401 403 200 200 404 200 200 403 200 403 200
+credential_usage.keys        401 403 200 200 404 200 200 403 200 403 200
+key_retirements.list         401 403 200 200 404 200 200 403 200 403 200
+key_retirements.get          401 403 200 200 404 200 200 403 200 403 200
+key_retirements.create       401 403 403 200 403 200 403 403 200 403 200
+key_retirements.update       401 403 403 200 403 200 403 403 200 403 200
+key_retirements.delete       401 403 403 200 403 200 403 403 200 403 200
 connected_apps.list          401 200 200 200 200 200 200 403 200 403 403
 connected_apps.delete        401 200 200 200 200 200 200 403 200 403 403
 `;

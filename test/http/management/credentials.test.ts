@@ -62,6 +62,7 @@ test('every kind of credential has the same fields', async () => {
     team_name: expect.stringMatching(/^Team /),
     created_at: expect.stringMatching(/Z$/),
     expires_at: null,
+    retires_at: null,
     status: 'ACTIVE',
     created_by: null,
   };

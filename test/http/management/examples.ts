@@ -27,6 +27,9 @@ const CUSTOM = '/api/v1/providers/custom';
 const APPS = '/api/v1/oauth2/apps';
 const CLIENTS = '/api/v1/oauth2/clients';
 const SERVERS = '/api/v1/resource_servers';
+const RETIREMENTS = '/api/v1/key_retirements';
+const USAGE = '/api/v1/credential_usage';
+const LATER = '2099-01-31T00:00:00Z';
 
 type Make = (world: World) => Promise<Example>;
 
@@ -68,6 +71,15 @@ async function resourceServer({ server }: World): Promise<string> {
     [`https://${randomUUID()}.example.com`],
   );
   return `${SERVERS}/${rows[0]!.id}`;
+}
+
+async function keyId({ server, teamId }: World): Promise<string> {
+  return (await server.domain.apiKeys.createTeam({ teamId, name: 'Old' }, OPERATOR)).key.id;
+}
+
+async function retirement(world: World): Promise<string> {
+  const input = { keyId: await keyId(world), retiresAt: new Date(LATER) };
+  return `${RETIREMENTS}/${(await world.server.domain.retirements.create(input, {}, OPERATOR)).id}`;
 }
 
 async function consent({ server, owner }: World): Promise<string> {
@@ -173,6 +185,16 @@ export const EXAMPLES: Record<OperationId, Make> = {
   'resource_servers.delete': at(resourceServer),
   'audit_events.list': fixed('/api/v1/audit_events'),
   'credentials.list': async ({ teamId }) => ({ path: `/api/v1/credentials?team_id=${teamId}` }),
+  'credential_usage.list': async ({ teamId }) => ({ path: `${USAGE}?filter=team_id+eq+%22${teamId}%22` }),
+  'credential_usage.keys': async ({ teamId }) => ({ path: `${USAGE}/keys?team_id=${teamId}` }),
+  'key_retirements.list': async ({ teamId }) => ({ path: `${RETIREMENTS}?filter=team_id+eq+%22${teamId}%22` }),
+  'key_retirements.get': at(retirement),
+  'key_retirements.create': async (world) => ({
+    path: RETIREMENTS,
+    body: { key_id: await keyId(world), retires_at: LATER },
+  }),
+  'key_retirements.update': at(retirement, '', { replacement_url: 'https://example.com/new' }),
+  'key_retirements.delete': at(retirement),
   'connected_apps.list': fixed('/api/v1/users/self/connected_apps'),
   'connected_apps.delete': at(consent),
 };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { PERMISSIONS } from '../../../src/domain/permissions.ts';
 import { type Api, type ApiCall, createApi, fieldsOf } from '../../support/api.ts';
-import { createTestClient } from '../../support/flows.ts';
+import { createTestApp, createTestClient } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 
 const REPORTS = 'https://reports.example.com';
@@ -47,6 +47,8 @@ test('a resource server is registered, read, changed and deleted', async () => {
     ],
     access_token_ttl_seconds: 120,
     signing_alg: 'EdDSA',
+    accepts_api_keys: true,
+    client_ids: [],
     is_built_in: false,
     created_by: expect.any(String),
     created_at: TIME,
@@ -130,6 +132,79 @@ test('row 118: of parallel changes with one ETag one is made; a deletion with an
   expect(answers.map(({ status }) => status).sort()).toEqual([200, 412]);
   expect((await call(`/${id}`, { method: 'DELETE', headers })).status).toBe(412);
   expect((await call(`/${id}`)).status).toBe(200);
+});
+
+test('it says whether it takes API keys, and which OAuth2 clients it is', async () => {
+  const { clientId } = await createTestClient(server, await api.team());
+  const made = await create({ accepts_api_keys: false, client_ids: [clientId, clientId] });
+  expect(made).toMatchObject({ accepts_api_keys: false, client_ids: [clientId] });
+  const change = async (body: object) => (await call(`/${made.id}`, { method: 'PATCH', body })).body.value;
+  expect(await change({ ...made, name: 'Other' })).toMatchObject({ accepts_api_keys: false, client_ids: [clientId] });
+  expect(await change({ accepts_api_keys: true })).toMatchObject({ accepts_api_keys: true, client_ids: [clientId] });
+  expect(await change({ client_ids: [] })).toMatchObject({ accepts_api_keys: true, client_ids: [] });
+  const [event] = (await server.auditEvents()).filter(({ action }) => action === 'resource_server.created').slice(-1);
+  expect(event!.details).toMatchObject({ accepts_api_keys: false, client_ids: [clientId] });
+});
+
+test('what is no OAuth2 client cannot be a resource server', async () => {
+  const { clientId: appId } = await createTestApp(server);
+  const { clientId } = await createTestClient(server, await api.team());
+  const made = await create();
+  const unknown = `svc_${'A'.repeat(22)}`;
+  for (const [client_ids, field] of [
+    [[clientId, appId], 'client_ids.1'],
+    [[unknown], 'client_ids.0'],
+    [[clientId, 'reports'], 'client_ids.1'],
+    [[''], 'client_ids.0'],
+    [Array(21).fill(clientId), 'client_ids'],
+  ] as const) {
+    const answers = [
+      await call('', { body: input({ identifier: 'urn:example:x', scopes: [], client_ids }) }),
+      await call(`/${made.id}`, { method: 'PATCH', body: { client_ids } }),
+    ];
+    expect(answers.map((one) => [one.status, fieldsOf(one)])).toEqual(Array(2).fill([400, [field]]));
+  }
+  expect((await call('')).body.values.slice(1)).toEqual([made]);
+});
+
+test('a client that is deleted, or ends with its team, is no resource server any more', async () => {
+  const team = await api.team();
+  const clients = await Promise.all(Array.from({ length: 4 }, () => createTestClient(server, team)));
+  const stays = await createTestClient(server, await api.team());
+  const [first, second, third, fourth] = clients.map(({ clientId }) => clientId);
+  const made = await create({ client_ids: [first, second, stays.clientId] });
+  const other = await create({ identifier: 'urn:example:other', scopes: [], client_ids: [stays.clientId, third] });
+  const ids = async () =>
+    Promise.all([made, other].map(async ({ id }) => (await call(`/${id}`)).body.value.client_ids));
+
+  await api.call({ as: root, method: 'DELETE', path: `/api/v1/oauth2/clients/${clients[0]!.id}` });
+  expect(await ids()).toEqual([
+    [second, stays.clientId],
+    [stays.clientId, third],
+  ]);
+  const [event] = (await server.auditEvents()).filter(({ action }) => action === 'resource_server.updated').slice(-1);
+  expect(event).toMatchObject({ target_id: made.id, details: { changed: ['client_ids'] } });
+  expect((await api.call({ as: root, method: 'DELETE', path: `/api/v1/teams/${team}` })).status).toBe(200);
+  expect(await ids()).toEqual([[stays.clientId], [stays.clientId]]);
+  const gone = await call(`/${made.id}`, { method: 'PATCH', body: { client_ids: [stays.clientId, fourth] } });
+  expect([gone.status, fieldsOf(gone)]).toEqual([400, ['client_ids.1']]);
+});
+
+test('clients deleted while resource servers change leave nobody waiting for another', async () => {
+  const team = await api.team();
+  const made = await create();
+  for (let round = 0; round < 5; round++) {
+    const clients = await Promise.all(Array.from({ length: 4 }, () => createTestClient(server, team)));
+    const client_ids = clients.map(({ clientId }) => clientId);
+    await call(`/${made.id}`, { method: 'PATCH', body: { client_ids } });
+    const answers = await Promise.all([
+      ...clients.map(({ id }) => api.call({ as: root, method: 'DELETE', path: `/api/v1/oauth2/clients/${id}` })),
+      ...client_ids.map((one) => call(`/${made.id}`, { method: 'PATCH', body: { client_ids: [one] } })),
+      call(`/${made.id}`, { method: 'PATCH', body: { scopes: [{ name: `reports:${round}` }] } }),
+    ]);
+    expect(answers.filter(({ status }) => status >= 500 || status === 409)).toEqual([]);
+    expect((await call(`/${made.id}`)).body.value.client_ids).toEqual([]);
+  }
 });
 
 test('row 117: changing or deleting one leaves the others as they are', async () => {

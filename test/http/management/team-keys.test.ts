@@ -53,6 +53,7 @@ describe('the life of a key', () => {
       prefix: key.access_key.slice(0, 8),
       last_four: key.access_key.slice(-4),
       expires_at: '2099-01-31T00:00:00.000Z',
+      retires_at: null,
       created_by: operator.userId,
     });
     const shown = { ...key, access_key: '' };

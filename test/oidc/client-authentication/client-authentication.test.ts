@@ -162,7 +162,7 @@ describe('what it may be used for', () => {
       'password',
       'implicit',
       'urn:ietf:params:oauth:grant-type:device_code',
-      'urn:ietf:params:oauth:grant-type:token-exchange',
+      'urn:ietf:params:oauth:grant-type:token_exchange',
       'urn:ietf:params:oauth:grant-type:jwt-bearer',
       'urn:openid:params:grant-type:ciba',
       '__proto__',

@@ -56,7 +56,7 @@ test('rows 1, 3, 4, 5: both documents say the same, word for word, and nothing t
 
 test('row 3: every advertised endpoint is there', async () => {
   const endpoints = Object.entries(goldenMetadata(server.issuer)).filter(([name]) => /_(endpoint|uri)$/.test(name));
-  expect(endpoints).toHaveLength(8);
+  expect(endpoints).toHaveLength(10);
   for (const [name, url] of endpoints as [string, string][]) {
     const [got, posted] = await Promise.all([fetch(url), fetch(url, { method: 'POST' })]);
     expect([name, got.status, posted.status]).not.toEqual([name, 404, 404]);

@@ -1,0 +1,48 @@
+/**
+ * What a token was made from that came by token exchange (RFC 8693): words like `key:<id>` in its claim `derived_from`,
+ * the oldest first. A token that came straight from a grant has no such claim.
+ */
+
+/** Times a user's token can be passed on: each one lengthens it, and the list of whoever has held it. */
+export const MOST_HOPS = 4;
+
+/** What a token says of its origin. */
+export interface Derivation {
+  /** The API key it was got for. */
+  keyId?: string;
+  /** Those its predecessors were issued to; the first is the app with the consent. */
+  clientIds: string[];
+  /** How often it was passed on. */
+  hops: number;
+}
+
+/** The word a token that was got for a key carries. */
+export function keyWord(keyId: string): string {
+  return `key:${keyId}`;
+}
+
+/** The words a token that was got for another one carries on top of that one's. */
+export function tokenWords({ jti, clientId }: { jti: string; clientId: string }): string[] {
+  return [`token:${jti}`, `client:${clientId}`];
+}
+
+/**
+ * @param claims of an access token of this server
+ * @returns undefined for a token that came straight from a grant; without key and clients for what this server does not write
+ */
+export function derivationOf({ derived_from }: { derived_from?: unknown }): Derivation | undefined {
+  if (derived_from === undefined) return undefined;
+  const words = Array.isArray(derived_from) ? derived_from.map(split) : [];
+  const of = (kind: string) => words.filter(([one]) => one === kind).map(([, id]) => id);
+  const [[keyId], clientIds, hops] = [of('key'), of('client'), of('token').length];
+  const isKeys = keyId !== undefined && words.length === 1;
+  const isUsers = hops > 0 && clientIds.length === hops && words.length === 2 * hops;
+  if (!isKeys && !isUsers) return { clientIds: [], hops: 0 };
+  return { ...(isKeys && { keyId }), clientIds, hops };
+}
+
+function split(word: unknown): [kind: string, id: string] {
+  const text = String(word);
+  const end = text.indexOf(':');
+  return [text.slice(0, end), text.slice(end + 1)];
+}

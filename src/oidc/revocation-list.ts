@@ -1,0 +1,115 @@
+/**
+ * Everything that has ended before its time, in one signed text (a compact JWS, RFC 7515) that says nothing to whoever
+ * holds no token. It is made when somebody asks, and again when it has become another.
+ */
+import { createHash } from 'node:crypto';
+import { CompactSign, type CryptoKey, importJWK } from 'jose';
+import type { Revocations } from '../domain/revocations.ts';
+import type { KeySet } from '../domain/signing-keys.ts';
+import { AppError } from '../errors.ts';
+
+export const REVOCATION_LIST_TYPE = 'revocations+jwt';
+
+/** Seconds a signature is good, and the age from which on it is renewed for whoever asks. */
+const LIFE = 60;
+const RENEWED_AT = 20;
+
+export interface SignedList {
+  text: string;
+  /** Names content and signature; instances that know the same call the same content the same. */
+  tag: string;
+}
+
+export interface RevocationList {
+  /**
+   * The list as it is now.
+   * @throws AppError `unavailable` while this process does not hear what ends elsewhere
+   */
+  current(): Promise<SignedList>;
+  /** Whether `tag`, from any instance, names the same content as `list` under a signature that need not be renewed. */
+  isAsGood(tag: string, list: SignedList): boolean;
+  /** Signs from now on with the first of these keys that is of the algorithm. */
+  signWith(keys: KeySet): void;
+}
+
+export interface RevocationListOptions {
+  issuer: string;
+  alg: string;
+  revocations: Pick<Revocations, 'digests' | 'onChange'>;
+  isAvailable: () => boolean;
+}
+
+export function createRevocationList({ issuer, alg, revocations, isAvailable }: RevocationListOptions): RevocationList {
+  let signer: { kid: string; privateKey: Promise<CryptoKey | Uint8Array> } | undefined;
+  // Counts everything that makes a list out of date.
+  let generation = 0;
+  let last: (SignedList & { iat: number; generation: number }) | undefined;
+  let signing: Promise<SignedList> | undefined;
+  let restUntil = 0;
+
+  revocations.onChange(() => {
+    generation += 1;
+  });
+
+  async function sign(): Promise<SignedList> {
+    // A list so long that it takes a while is not written all the time.
+    const rest = restUntil - performance.now();
+    if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
+    const started = performance.now();
+    const [by, of, iat] = [signer, generation, seconds()];
+    if (by === undefined || !isAvailable()) throw unavailable();
+    // All instances leave out what has expired at the same moment, so that they agree on the content.
+    const content = [...revocations.digests((iat - (iat % RENEWED_AT)) * 1000)]
+      .map(([digest, before]) => `"${digest}":${before}`)
+      .sort()
+      .join(',');
+    const claims = JSON.stringify({ iss: issuer, iat, exp: iat + LIFE });
+    const text = await new CompactSign(Buffer.from(`${claims.slice(0, -1)},"revocations":{${content}}}`))
+      .setProtectedHeader({ alg, kid: by.kid, typ: REVOCATION_LIST_TYPE })
+      .sign(await by.privateKey);
+    last = { text, tag: `${digestOf(content)}-${iat}`, iat, generation: of };
+    restUntil = performance.now() + 4 * (performance.now() - started);
+    return last;
+  }
+
+  return {
+    async current() {
+      const wanted = generation;
+      const isGood = () => last !== undefined && last.generation >= wanted && last.iat + RENEWED_AT > seconds();
+      // What is being signed may be from before the call.
+      if (!isGood()) await signing?.catch(() => {});
+      if (isGood() && isAvailable()) return last!;
+      signing ??= sign().finally(() => {
+        signing = undefined;
+      });
+      return signing;
+    },
+    isAsGood(tag, list) {
+      const [digest, iat] = split(tag);
+      return digest === split(list.tag)[0] && Number(iat) + RENEWED_AT > seconds();
+    },
+    signWith({ signing: keys }) {
+      const key = keys.find((one) => one.alg === alg);
+      if (key?.kid === undefined) return;
+      signer = { kid: key.kid, privateKey: importJWK(key, alg) };
+      generation += 1;
+    },
+  };
+}
+
+function split(tag: string): [string, string] {
+  const end = tag.lastIndexOf('-');
+  return [tag.slice(0, end), tag.slice(end + 1)];
+}
+
+function digestOf(content: string): string {
+  return createHash('sha256').update(content).digest('base64url').slice(0, 22);
+}
+
+function seconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+function unavailable(): AppError {
+  return new AppError('unavailable', 'The database does not answer right now. Try again in a few seconds.');
+}
