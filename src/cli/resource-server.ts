@@ -49,7 +49,7 @@ export function addResourceServerCommands(program: Command, { output, withSessio
       const rows = servers.map((one) => Object.values(describe(one)));
       output.print(
         servers.map(toWire),
-        table(['ID', 'IDENTIFIER', 'NAME', 'BUILT IN', 'SECONDS', 'ALG', 'SCOPES'], rows),
+        table(['ID', 'IDENTIFIER', 'NAME', 'BUILT IN', 'SECONDS', 'ALG', 'API KEYS', 'CLIENTS', 'SCOPES'], rows),
       );
     });
   resourceServer

@@ -4,9 +4,11 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import { createLocalJWKSet, type JWTPayload, jwtVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
 import type { AccessToken } from 'oidc-provider';
 import type { Revocations } from '../domain/revocations.ts';
+import { digestOf } from '../domain/secret-text.ts';
 import type { KeySet } from '../domain/signing-keys.ts';
 import { AppError } from '../errors.ts';
 
@@ -34,18 +36,35 @@ export function isJwt(text: string): boolean {
   return text.split('.', 4).length === 3;
 }
 
+const MOST_KEPT = 10_000;
+
+/**
+ * What verified once is kept by its digest, because a signature takes longer to check than all the rest; time and
+ * revocation are looked at on every use, and with other keys there is another one of these.
+ */
 export function createVerifyAccessToken(issuer: string, keys: KeySet, revocations: Revocations): VerifyAccessToken {
   const keySet = createLocalJWKSet({ keys: keys.published });
+  const verified = new LRUCache<string, AccessTokenClaims>({ max: MOST_KEPT });
+
+  async function verify(token: string): Promise<AccessTokenClaims> {
+    const { payload } = await jwtVerify<AccessTokenClaims>(token, keySet, {
+      issuer,
+      typ: 'at+jwt',
+      algorithms: ['ES256', 'RS256', 'EdDSA'],
+      requiredClaims: ['sub', 'aud', 'client_id', 'jti', 'iat', 'exp'],
+    });
+    return Object.freeze(payload);
+  }
+
   return async (token) => {
     if (!isJwt(token)) return undefined;
+    const digest = digestOf(token).toString('base64url');
     try {
-      const { payload } = await jwtVerify<AccessTokenClaims>(token, keySet, {
-        issuer,
-        typ: 'at+jwt',
-        algorithms: ['ES256', 'RS256', 'EdDSA'],
-        requiredClaims: ['sub', 'aud', 'client_id', 'jti', 'iat', 'exp'],
-      });
-      return revocations.isRevoked(payload) ? undefined : payload;
+      const known = verified.get(digest);
+      const claims = known ?? (await verify(token));
+      if (claims.exp * 1000 <= Date.now() || revocations.isRevoked(claims)) return undefined;
+      if (known === undefined) verified.set(digest, claims);
+      return claims;
     } catch (error) {
       if (error instanceof AppError) throw error;
       return undefined;

@@ -71,7 +71,9 @@ test('resource servers report, of any team; a client that may introspect, of the
   expect(await counted()).toBe(before + 10);
   // Of another team: passed over, like what there is not.
   expect((await report(clients.guard, row())).status).toBe(204);
-  expect((await report(clients.named, row({ id: randomUUID() }), row({ team_id: randomUUID() }))).status).toBe(204);
+  expect((await report(clients.named, row({ id: randomUUID() }), row({ id: 'x' }), row({ team_id: 'x' }))).status).toBe(
+    204,
+  );
   expect(await counted()).toBe(before + 10);
 });
 
@@ -117,7 +119,7 @@ test('a report has limits, and is counted as a whole or not at all', async () =>
     [400, JSON.stringify({ requests: many })],
     [413, JSON.stringify({ requests: [row()], more: 'x'.repeat(128 * 1024) })],
     ...[null, 7, {}, row({ count: 0 }), row({ count: -1 }), row({ count: 1.5 }), row({ count: '3' })].map(wrong),
-    ...[row({ count: 10_000_001 }), row({ team_id: 'x' }), row({ credential: 'session' }), row({ id: 7 })].map(wrong),
+    ...[row({ count: 10_000_001 }), row({ team_id: 7 }), row({ credential: 'session' }), row({ id: 7 })].map(wrong),
     wrong(row({ id: 'x'.repeat(101) })),
   ] as [number, string][]) {
     const answer = await post(as, body);
@@ -143,8 +145,8 @@ test('a report has limits, and is counted as a whole or not at all', async () =>
 test('one client after another cannot keep the server busy', async () => {
   const client = await createTestClient(server, ROOT_TEAM_ID, { allowedScopes: ['credentials:introspect'] });
   const statuses: number[] = [];
-  for (let time = 0; time < 121; time += 1) statuses.push((await report(client)).status);
-  expect(statuses).toEqual([...Array<number>(120).fill(204), 429]);
+  for (let time = 0; time < 301; time += 1) statuses.push((await report(client)).status);
+  expect(statuses).toEqual([...Array<number>(300).fill(204), 429]);
   expect((await report(client)).headers['retry-after']).toBe('60');
   expect((await report(clients.named)).status).toBe(204);
 });
