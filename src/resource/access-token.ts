@@ -29,8 +29,8 @@ export function invalidToken(reason: string): Refused {
 }
 
 /**
- * Verifies RFC 9068 access tokens offline (§4). A token that was accepted is remembered by its digest; it is checked again
- * on each use for what can change: the time, the issuer's keys, revocation. Refusals are not remembered.
+ * Verifies RFC 9068 access tokens offline (§4). A token that was accepted is remembered by its digest; it is checked
+ * again on each use for what can change: the time, the issuer's keys, revocation. Refusals are not remembered.
  *
  * @param feed absent when `isRevoked` alone says what is revoked.
  */
@@ -79,7 +79,7 @@ export function createAccessTokenVerifier(
   }
 }
 
-/** What the JOSE library leaves open (RFC 9068 §2.2): what must be there, the types, times that contradict each other. */
+/** What the JOSE library leaves open (RFC 9068 §2.2): claims that are missing, types, times that contradict each other. */
 function checkClaims(payload: JWTPayload, { clock, clockTolerance }: Settings): void {
   for (const name of ['sub', 'client_id', 'jti', 'team_id']) {
     const value = payload[name];

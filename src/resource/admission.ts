@@ -14,7 +14,7 @@ interface Admission {
   refuse: (failure: Failure) => unknown;
 }
 
-// In the request itself: a WeakMap with an entry a request costs a busy API a fifth of its time in garbage collection.
+// In the request itself: a WeakMap with an entry for each request costs a fifth of the time in garbage collection.
 const ADMISSION = Symbol('admission');
 
 interface Admitted {

@@ -50,7 +50,7 @@ export function createAuthenticator(options: ResourceOptions): Authenticator {
         const { token } = credential;
         const isLegacy = settings.legacyKeys ? await isLegacyKey(token, settings.legacyKeys) : false;
         // The credential's shape alone decides who checks it: a bad JWT is never tried as a key, nor a key as a JWT.
-        if (isLegacy || !JWT.test(token)) return admitted(await acceptApiKey(credential, isLegacy));
+        if (isLegacy || !isJwt(token)) return admitted(await acceptApiKey(credential, isLegacy));
         const verifying = verifyAccessToken(token);
         // Nothing is waited for that is there: a turn of the microtask queue is felt with a cached token.
         const { principal, jkt } = verifying instanceof Promise ? await verifying : verifying;
@@ -88,7 +88,11 @@ function refuseOtherScheme({ scheme }: Credential, jkt: string | undefined): voi
   if (jkt !== undefined && scheme === 'Bearer') throw invalidToken('Bearer scheme for a bound token');
 }
 
-const JWT = /^[^.]*\.[^.]*\.[^.]*$/;
+/** Whether there are two dots in it, and not one more. */
+function isJwt(token: string): boolean {
+  const [first, last] = [token.indexOf('.'), token.lastIndexOf('.')];
+  return first !== last && token.indexOf('.', first + 1) === last;
+}
 
 function createKeySet(settings: Settings, findEndpoint: FindEndpoint): KeySet {
   const { jwks, jwksUri } = settings;

@@ -12,9 +12,11 @@ export function createBoundedCache<T>(max: number): BoundedCache<T> {
   return {
     get(key) {
       const value = entries.get(key);
-      if (value === undefined) return undefined;
-      entries.delete(key);
-      entries.set(key, value);
+      // Half empty, nothing is dropped soon, and the order does not matter yet.
+      if (value !== undefined && entries.size > max / 2) {
+        entries.delete(key);
+        entries.set(key, value);
+      }
       return value;
     },
     set(key, value) {

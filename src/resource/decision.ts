@@ -8,8 +8,8 @@ export interface Failure {
   /** 400, 401, 403 or 503. */
   readonly status: number;
   /**
-   * `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1), `Retry-After` in seconds, `Cache-Control`; for a key
-   * that was retired what `Notice` names.
+   * `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1), `Retry-After` in seconds, `Cache-Control`; for a
+   * key that was retired what `Notice` names.
    */
   readonly headers: Readonly<Record<string, string>>;
   /** google.rpc.Status: 3 invalid argument, 7 permission denied, 14 unavailable, 16 unauthenticated. */
@@ -21,7 +21,7 @@ export interface Failure {
 /** What the core decided: who is calling, or the answer that refuses them. */
 export type Decision = { readonly principal: Principal } | Failure;
 
-/** Status and google.rpc code. Each is the `error` of its challenge (RFC 6750 §3.1, RFC 9449 §7.1), but for `missing`. */
+/** Status and google.rpc code. The names but `missing` are the `error` of challenges (RFC 6750 §3.1, RFC 9449 §7.1). */
 const OUTCOMES = {
   missing: [401, 16],
   invalid_token: [401, 16],

@@ -1,8 +1,9 @@
 /**
  * `latchkey/resource`: checks whatever credential a request brings to an API and says who is calling.
  *
- * Owns: finding the credential, telling kinds apart, verifying access tokens (RFC 9068) offline, following what the issuer
- * revokes, asking for API keys, DPoP proofs (RFC 9449), scopes, challenges (RFC 6750) and the API's own metadata (RFC 9728).
+ * Owns: finding the credential, telling kinds apart, verifying access tokens (RFC 9068) offline, following what the
+ * issuer revokes, asking for API keys, DPoP proofs (RFC 9449), scopes, challenges (RFC 6750) and the API's own metadata
+ * (RFC 9728).
  * Does not own: issuing anything, the database, what a scope allows. It knows the issuer by URL only and imports
  * nothing of the server but its error class, so that it runs in other people's services (Node 20.15 or later).
  *

@@ -16,7 +16,7 @@ const MAX_PENDING = 500;
  * @returns a verifier that throws AppError `unavailable` for every answer that is neither yes nor no.
  */
 export function createIntrospection(settings: Settings, find: FindEndpoint): VerifyApiKey {
-  const { clock, issuer, cacheSize, introspection: { cacheSeconds = DEFAULT_CACHE_SECONDS } = {} } = settings;
+  const { clock, cacheSize, introspection: { cacheSeconds = DEFAULT_CACHE_SECONDS } = {} } = settings;
   const authorization = basicOf(settings);
   const cache = createBoundedCache<{ principal: Principal; since: number }>(cacheSize);
   const pending = new Map<string, ReturnType<typeof ask>>();
@@ -27,10 +27,10 @@ export function createIntrospection(settings: Settings, find: FindEndpoint): Ver
       headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams({ token: key }).toString(),
     });
-    if (status === 401) throw unusable('The issuer refuses the client id and secret in the introspection option');
+    if (status === 401) throw unusable('The issuer refuses the client of the introspection option');
     if (status !== 200) throw unusable(`Introspection answered ${status}`);
     const notice = noticeIn(headers);
-    const principal = principalFrom(body, issuer, notice);
+    const principal = principalFrom(body, settings, notice);
     if (!principal) return notice.Sunset ? { retired: notice } : undefined;
     if (hasEnded(principal)) return undefined;
     cache.set(id, { principal, since: clock() });
@@ -47,7 +47,7 @@ export function createIntrospection(settings: Settings, find: FindEndpoint): Ver
     }
     let answer = pending.get(id);
     if (!answer) {
-      if (pending.size >= MAX_PENDING) throw unusable('Too many introspection requests under way');
+      if (pending.size >= MAX_PENDING) throw unusable('Too many introspections under way');
       answer = ask(key, id).finally(() => pending.delete(id));
       pending.set(id, answer);
     }
@@ -64,9 +64,14 @@ export function basicOf({ introspection }: Settings): string {
 }
 
 /** Whom an introspection answer (RFC 7662 §2.2) describes; undefined when the key is not active. */
-function principalFrom(answer: Record<string, unknown>, issuer: string, notice: Notice): Principal | undefined {
-  const { active, token_type, kind, key_id, sub, team_id, scope = '', exp, iss = issuer } = answer;
-  if (active === false) return undefined;
+function principalFrom(
+  answer: Record<string, unknown>,
+  { issuer, audience }: Settings,
+  notice: Notice,
+): Principal | undefined {
+  const { active, token_type, kind, key_id, sub, team_id, scope = '', exp, iss = issuer, aud = audience } = answer;
+  // Whoever asks may be several APIs, of which not all take keys.
+  if (active === false || ![aud].flat().includes(audience)) return undefined;
   const understood =
     active === true &&
     token_type === 'api_key' &&
@@ -75,7 +80,7 @@ function principalFrom(answer: Record<string, unknown>, issuer: string, notice: 
     typeof scope === 'string' &&
     (exp === undefined || typeof exp === 'number') &&
     iss === issuer;
-  if (!understood) throw unusable('The introspection answer is not one for an API key');
+  if (!understood) throw unusable('The introspection answer is of no API key');
   return frozen({
     kind: kind === 'team' ? 'team' : 'user',
     credential: { kind: `${kind}_key`, id: key_id as string },

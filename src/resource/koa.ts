@@ -41,7 +41,7 @@ interface State {
  */
 export function authenticate(options: ResourceOptions, { renderFailure = sendJson }: KoaOptions = {}): KoaMiddleware {
   const gate = createGate(options);
-  return async (ctx, next) => {
+  return (ctx, next) => {
     const { method, originalUrl, headers, req } = ctx;
     const { body } = ctx.request as { body?: unknown };
     return gate(

@@ -18,8 +18,8 @@ export function metadataUrlFor(resource: string): string {
 }
 
 /**
- * The document, and the paths it is served at: the one above, and the bare one for whoever only knows the host. Undefined
- * when the settings have no `resource`.
+ * The document, and the paths it is served at: the one above, and the bare one for whoever only knows the host.
+ * Undefined when the settings have no `resource`.
  */
 export function metadataOf({ resource, metadataUrl, issuer, scopesSupported, algorithms }: Settings) {
   if (!resource || !metadataUrl) return undefined;

@@ -21,7 +21,7 @@ export function nodeRequest(req: NodeRequest, authenticator: Authenticator): Res
   return {
     method,
     url: authenticator.externalUrl(originalUrl),
-    query: originalUrl.split('?').slice(1).join('?'),
+    query: originalUrl.includes('?') ? originalUrl.slice(originalUrl.indexOf('?') + 1) : '',
     headers: isRepeated(rawHeaders, 'authorization') ? { ...headers, authorization: REPEATED } : headers,
     form: isForm(headers) && typeof body === 'object' && body !== null ? (body as ResourceRequest['form']) : undefined,
   };

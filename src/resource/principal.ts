@@ -7,8 +7,8 @@ import type { Notice } from './notice.ts';
  */
 export interface Principal {
   /**
-   * `user`: a person, through an app, a personal key or a token made from one. `team`: a team key or a token made from one.
-   * `client`: a service acting as itself.
+   * `user`: a person, through an app, a personal key or a token made from one. `team`: a team key or a token made from
+   * one. `client`: a service acting as itself.
    */
   readonly kind: 'user' | 'team' | 'client';
   /** What was presented; `id` is the token's `jti` or the key's id, safe to log, useless as a credential. */

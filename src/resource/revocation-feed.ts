@@ -85,14 +85,15 @@ export function createRevocationFeed(settings: Settings, find: FindEndpoint, key
     const demands = { typ: 'revocations+jwt', maxTokenAge: MAX_AGE, coolDownMs: SPACING_MS };
     const { claims } = await verifyIssued(jwt, demands, keys, settings, refused);
     const { iat, exp } = claims as { iat: number; exp: number };
-    if (iat < text.iat) throw refused('older than the last one');
+    // Another instance may have signed it, by a clock of its own.
+    if (iat < text.iat - clockTolerance) throw refused('older than the last one');
     revocations = entriesOf(claims.revocations, revocations);
-    text = { etag, iat, goodUntil: (Math.min(exp, iat + MAX_AGE) + clockTolerance) * 1000 };
+    text = { etag, iat: Math.max(iat, text.iat), goodUntil: (Math.min(exp, iat + MAX_AGE) + clockTolerance) * 1000 };
   }
 
   function poll(): void {
     startedAt = clock();
-    pending = ask(failedAt === undefined && isYounger(answeredAt, WAITS_UNTIL_MS))
+    pending = ask(isYounger(answeredAt, WAITS_UNTIL_MS))
       .then(
         () => {
           answeredAt = clock();
@@ -148,15 +149,18 @@ function entriesOf(value: unknown, before: ReadonlyMap<string, number>): Readonl
 }
 
 /** What a token hangs on, as the feed names it. */
-function subjectsOf({ jti, grant_id, sub, client_id, team_id, derived_from = [] }: JWTPayload): string[] {
+function subjectsOf({ jti, aud, grant_id, sub, client_id, team_id, derived_from = [] }: JWTPayload): string[] {
+  const derived = derived_from as string[];
   return [
     `token:${jti}`,
+    `aud:${aud}`,
     `grant:${grant_id}`,
     `user:${sub}`,
     `member:${sub}:${team_id}`,
     `client:${client_id}`,
     `team:${team_id}`,
-    ...(derived_from as string[]),
+    ...derived,
+    ...(derived.some((word) => word.startsWith('key:')) ? [`aud_keys:${aud}`] : []),
   ].map((word) => digest(word).slice(0, 22));
 }
 

@@ -30,7 +30,7 @@ export interface ResourceOptions {
   /** Seconds by which clocks may differ, 0 to 60. Default 5. */
   clockTolerance?: number;
   /**
-   * The key set's URL. Default: `jwks_uri` of the issuer's metadata (RFC 8414), which is asked for all the same, since it
+   * The key set's URL. Default: `jwks_uri` of the issuer's metadata (RFC 8414). That is asked for all the same, since it
    * names the revocation feed.
    */
   jwksUri?: string;
@@ -40,20 +40,20 @@ export interface ResourceOptions {
    */
   jwks?: () => JSONWebKeySet | Promise<JSONWebKeySet>;
   /**
-   * What happens to access tokens while the issuer's revocation feed cannot be had, so that its last answer is more than 5 s
-   * old. Whatever it is, tokens that are known to be revoked stay 401.
+   * What happens to access tokens while the issuer's revocation feed cannot be had, so that its last answer is more than
+   * 5 s old. Whatever it is, tokens that are known to be revoked stay 401.
    *
    * - `known-good` (default): those accepted before go on for `maxStale` seconds from that answer; all others are 503.
    * - `closed`: all are 503.
-   * - `verified`: whatever verifies offline is accepted for `maxStale` seconds from that answer, also what is seen for the
-   *   first time.
+   * - `verified`: whatever verifies offline is accepted for `maxStale` seconds from that answer, also what is seen for
+   *   the first time.
    *
    * After `maxStale` all are 503, in each mode. An issuer whose metadata names no feed is not followed.
    */
   failMode?: (typeof FAIL_MODES)[number];
   /**
-   * Seconds for which what was last heard of the issuer serves on while it is unreachable: its keys from when they should
-   * have been renewed, its revocations as `failMode` says. 0 to 86400, default 300.
+   * Seconds for which what was last heard of the issuer serves on while it is unreachable: its keys from when they
+   * should have been renewed, its revocations as `failMode` says. 0 to 86400, default 300.
    */
   maxStale?: number;
   /** Entries that are remembered at most, of access tokens and of API keys each; 0: none. Default 10000. */
@@ -63,8 +63,8 @@ export interface ResourceOptions {
   /** Checks API keys in process. */
   verifyApiKey?: VerifyApiKey;
   /**
-   * Whether a text that does not look like a key of the issuer's making is to be checked as one all the same, because keys
-   * were imported from elsewhere: `(text) => text.startsWith('acme_')`. Never asked about JWTs. Default: no text is.
+   * Whether a text that does not look like a key of the issuer's making is to be checked as one all the same, because
+   * keys were imported from elsewhere: `(text) => text.startsWith('acme_')`. Never asked about JWTs. Default: no text is.
    */
   legacyKeys?: (text: string) => boolean | Promise<boolean>;
   /**
@@ -154,7 +154,7 @@ function checkIntrospection(introspection: NonNullable<ResourceOptions['introspe
 }
 
 function identityOf({ audience, realm = '', scopesSupported = [], ...options }: ResourceOptions) {
-  need(/^[\x20-\x21\x23-\x5b\x5d-\x7e]*$/.test(realm), 'realm', 'must be plain ASCII without quotes');
+  need(/^[\x20-\x21\x23-\x5b\x5d-\x7e]*$/.test(realm), 'realm', 'must be ASCII without quotes');
   checkScopeWords('scopesSupported', scopesSupported);
   const { resource = isHttpUrl(audience) ? audience : undefined } = options;
   const isResource = resource === undefined || (isHttpUrl(resource) && !/["\\#]/.test(resource));

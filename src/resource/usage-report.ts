@@ -12,15 +12,15 @@ const MAX_ROWS = 10_000;
 interface Row {
   team_id: string;
   credential: string;
-  /** The key's id, or of an access token the client's. */
+  /** The key's id, or of an access token the client's; `key:` and the key's id for one that came from a key. */
   id: string;
   count: number;
 }
 
 /**
  * Counts admitted requests by team and credential, and tells the issuer at most once a minute, while there are any, if
- * its metadata has a `usage_endpoint`. Nothing of this is waited for. What cannot be told is forgotten: while the issuer
- * is away, no keys are accepted either.
+ * its metadata has a `usage_endpoint`. Nothing of this is waited for. What cannot be told is forgotten: while the
+ * issuer is away, no keys are accepted either.
  *
  * @returns counts one request.
  */
@@ -48,7 +48,10 @@ export function createUsageReport(settings: Settings, find: FindEndpoint): (prin
     }
   }
 
-  return ({ teamId, credential, clientId: id = credential.id }) => {
+  return ({ teamId, credential, clientId, claims }) => {
+    // Whichever client asked for it, a token that came from a key is a use of that key.
+    const [origin = ''] = (claims?.derived_from ?? []) as string[];
+    const id = /^key:/.test(origin) ? origin : (clientId ?? credential.id);
     const name = `${teamId} ${credential.kind} ${id}`;
     const row = rows.get(name);
     if (row) row.count++;

@@ -172,6 +172,15 @@ describe('introspection', () => {
     expect(shape(malformed as Failure)).toBe(shape(unknown as Failure));
   });
 
+  test('a key that is for other APIs of the same client is not for this one', async () => {
+    const other = createApiKey();
+    issuer.apiKeys.set(key, { ...active, aud: ['https://other.example', AUDIENCE] });
+    issuer.apiKeys.set(other, { ...active, aud: 'https://other.example' });
+    const core = createAuthenticator({ issuer: issuer.url, audience: AUDIENCE, introspection });
+    const ask = (token: string) => core.authenticate({ method: 'GET', headers: { authorization: `Bearer ${token}` } });
+    expect([await ask(key), await ask(other)]).toMatchObject([{ principal: { subject: 'u1' } }, { status: 401 }]);
+  });
+
   test('a live key is remembered for 4 s, a dead one not at all', async () => {
     const check = resource({ introspection });
     const asked = () => issuer.count('/oauth2/introspect');
@@ -218,7 +227,7 @@ describe('introspection', () => {
       await check(key);
     }
     expect(errors.map(({ message }) => message)).toEqual([
-      'The issuer refuses the client id and secret in the introspection option',
+      'The issuer refuses the client of the introspection option',
       'Introspection answered 403',
     ]);
   });

@@ -273,7 +273,7 @@ describe('row 84: the feed cannot be had', () => {
     ['an unknown key', async () => ({ claims: {}, signer: await createKey('other') })],
     ['another typ', () => ({ claims: {}, header: { typ: 'at+jwt' } })],
     ['another issuer', () => ({ claims: { iss: 'https://other.example' } })],
-    ['an iat before that of the last one', () => ({ claims: { iat: seconds() - 7 } })],
+    ['an iat before that of the last one', () => ({ claims: { iat: seconds() - 12 } })],
     ['an iat of long ago', () => ({ claims: { iat: seconds() - 66 } })],
     ['an iat to come', () => ({ claims: { iat: seconds() + 6, exp: seconds() + 66 } })],
     ['no iat', () => ({ claims: { iat: undefined } })],
@@ -285,7 +285,7 @@ describe('row 84: the feed cannot be had', () => {
     ['a time before all times', () => ({ claims: { revocations: { a: -1 } } })],
     ['a time between seconds', () => ({ claims: { revocations: { a: 0.5 } } })],
     ['no time', () => ({ claims: { revocations: { a: null } } })],
-    ['more than 8 MiB', () => ({ claims: {}, body: 'a'.repeat(8 * 1024 * 1024 + 1) })],
+    ['more than 8 MiB', () => ({ claims: { filler: 'a'.repeat(6_300_000) } })],
     ['no JWT', () => ({ claims: {}, body: 'a' })],
     ['an access token', async () => ({ claims: {}, body: await longLived() })],
   ];
@@ -302,6 +302,34 @@ describe('row 84: the feed cannot be had', () => {
     issuer.feed = {};
     now += 6 * SECOND;
     expect([await status(unseen), await status(known)]).toEqual([200, 200]);
+  });
+
+  test('a list of an instance whose clock is a little behind is an answer', async () => {
+    const status = resource();
+    expect(await status(await longLived())).toBe(200);
+    now += 6 * SECOND;
+    issuer.feed = { claims: { iat: seconds() - 10 } };
+    expect(await status(await longLived())).toBe(200);
+  });
+
+  test('row 84: 8 MiB are an answer', async () => {
+    issuer.feed = { claims: { filler: 'a'.repeat(6_280_000) } };
+    expect(await resource()(await longLived())).toBe(200);
+  });
+
+  test('row 84: after a recovery old answers are waited for again', async () => {
+    const status = resource();
+    const token = await longLived();
+    await status(token);
+    issuer.feed = { status: 500 };
+    now += 6 * SECOND;
+    expect([await status(token), await status(await longLived())]).toEqual([200, 503]);
+    issuer.feed = {};
+    now += 6 * SECOND;
+    expect(await status(await longLived())).toBe(200);
+    issuer.revoked = { 'client:svc_reports': 0 };
+    now += 6 * SECOND;
+    expect(await status(token)).toBe(401);
   });
 
   test('row 84: 304 is an answer only for whoever has one, and only while that is good', async () => {
@@ -356,6 +384,11 @@ describe('row 84: the feed cannot be had', () => {
       expect(performance.now() - started).toBeLessThan(150);
       await sleep(250);
       expect(timeouts).toEqual([5_000, 2_000]);
+      now += 60 * SECOND;
+      const later = performance.now();
+      expect(await status(known)).toBe(200);
+      expect(performance.now() - later).toBeLessThan(150);
+      expect(await status(unseen)).toBe(503);
     } finally {
       jest.restoreAllMocks();
     }

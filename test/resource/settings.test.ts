@@ -48,7 +48,7 @@ describe('an option that is wrong is named at construction', () => {
     ['introspection.clientSecret', { introspection: { clientId: 'a', clientSecret: '' } }],
     ['introspection.clientId', { introspection: { clientId: 1, clientSecret: 'b' } }],
     ['introspection', { introspection: null }],
-    ['toString', { toString: 'x' }],
+    ['toString', { toString: () => '' }],
     ['jwksUri', { jwksUri: 'http://auth.example.com/jwks' }],
     ['jwks', { jwks: () => ({ keys: [] }), jwksUri: 'https://auth.example.com/jwks' }],
     ['jwks', { jwks: { keys: [] } }],

@@ -42,7 +42,9 @@ const reports = () =>
 test('admitted requests are told by team and credential, once a minute', async () => {
   const token = await issuer.token();
   const ofUser = await issuer.token({ sub: 'u1', client_id: 'app_x' });
-  for (const one of [token, key, ofUser, token, key, token]) await check(one);
+  const ofKey = await issuer.token({ sub: 'u1', derived_from: ['key:k2'] });
+  const delegated = await issuer.token({ sub: 'u1', derived_from: ['token:t1', 'client:app_x'] });
+  for (const one of [token, key, ofUser, token, key, ofKey, delegated]) await check(one);
   for (const one of [`${token}x`, createApiKey(), 'lkt_x']) await check(one);
   expect(reports()).toEqual([]);
   await minuteIsOver();
@@ -50,6 +52,7 @@ test('admitted requests are told by team and credential, once a minute', async (
     { team_id: TEAM, credential: 'access_token', id: 'svc_reports', count: 3 },
     { team_id: TEAM, credential: 'team_key', id: 'k1', count: 2 },
     { team_id: TEAM, credential: 'access_token', id: 'app_x', count: 1 },
+    { team_id: TEAM, credential: 'access_token', id: 'key:k2', count: 1 },
   ];
   expect(reports()).toEqual([told]);
   const asked = issuer.requests.find(({ path }) => path === USAGE);
