@@ -72,6 +72,8 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     defaultResource: audience,
     onError: (error, req) =>
       logger.error({ err: error, requestId: req && requestInfoOf(req).requestId }, 'engine failure'),
+    onLongRevocationList: (entries) =>
+      logger.warn({ entries }, 'the revocation feed has become long: see who revokes that many tokens one by one'),
   });
   const local = {
     ...domain,

@@ -141,7 +141,7 @@ const VARIABLES = {
   },
   ACCESS_TOKEN_TTL: {
     default: '600',
-    description: 'Life of an access token, seconds, at most a day',
+    description: 'Life of an access token, seconds, at most a day; the same on all instances',
     schema: seconds.refine(
       (value) => value <= 86_400,
       'must be at most 86400 seconds (a day): what was ended is remembered that long',

@@ -35,7 +35,7 @@ const RULES: Record<string, Rule> = {
   // Published for other services: of ours it takes the errors along and nothing else.
   resource: { rooms: ['errors.ts'], packages: ['jose'], packageTypes: ['express', 'fastify', 'hono'] },
   // Of storage only what `OF_STORAGE` lists.
-  oidc: { rooms: ['errors.ts', 'domain'], types: ['config.ts'], packages: ['oidc-provider', 'jose'] },
+  oidc: { rooms: ['errors.ts', 'domain'], types: ['config.ts'], packages: ['oidc-provider', 'jose', 'lru-cache'] },
   http: {
     rooms: ['errors.ts', 'domain', 'resource', 'http/middleware'],
     packages: ['@koa/router', 'eta'],

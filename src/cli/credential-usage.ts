@@ -77,7 +77,11 @@ function mayBeMore({ length }: readonly unknown[]): string[] {
 }
 
 function describeUsage({ day, teamName, kind, requests, share }: Usage): unknown[] {
-  return [day, teamName, kind, requests, `${(share * 100).toFixed(1)} %`];
+  return [day, teamName, kind, requests, percent(share)];
+}
+
+function percent(share: number): string {
+  return share > 0 && share < 0.001 ? '<0.1 %' : `${(share * 100).toFixed(1)} %`;
 }
 
 function usageToWire({ sortKey: _, id: __, ...one }: Usage): Record<string, unknown> {

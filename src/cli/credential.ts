@@ -35,7 +35,7 @@ function addList(credential: Command, { output, withSession }: Deps): void {
     .option('--team <team>', 'only what acts for this team (id or name)')
     .option('--user <user>', 'only what acts for this user (id or email)')
     .addOption(new Option('--kind <kind>', 'only of this kind').choices(CREDENTIAL_KINDS))
-    .option('--active', 'only what is neither revoked, disabled nor expired')
+    .option('--active', 'only what is neither revoked, disabled, expired nor given up')
     .option('--unused-since <time>', 'only what was not used since then: a time, or 30m, 12h, 90d ago', past)
     .option('--expires-before <time>', 'only what ends before then: a time, or 90d from now', time)
     .addOption(new Option('--never-used', 'only what was never used').conflicts('used'))

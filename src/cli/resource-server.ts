@@ -120,7 +120,7 @@ function describe(server: ResourceServer) {
     built_in: server.isBuiltIn ? 'yes' : '',
     access_token_ttl_seconds: server.accessTokenTtlSeconds,
     signing_alg: server.signingAlg,
-    accepts_api_keys: server.acceptsApiKeys ? 'yes' : '',
+    accepts_api_keys: server.acceptsApiKeys ? 'yes' : 'no',
     client_ids: server.clientIds,
     scopes: server.scopes.map(({ name }) => name),
   };

@@ -1,8 +1,9 @@
 /** `latchkey retirement …` */
 import type { Command } from 'commander';
 import { OPERATOR } from '../domain/audit.ts';
+import { isUuid } from '../domain/names.ts';
 import type { RetirementDetails } from '../domain/retirements.ts';
-import { AppError } from '../errors.ts';
+import { AppError, invalidField } from '../errors.ts';
 import { time } from './arguments.ts';
 import type { Deps } from './deps.ts';
 import { fields, table, wire } from './output.ts';
@@ -38,12 +39,18 @@ export function addRetirementCommands(program: Command, { output, withSession }:
     .requiredOption('--at <time>', 'when they stop working: a time, or 30m, 12h, 90d from now', time)
     .option('--replacement <url>', 'where what replaces them is described; answers link to it')
     .action(async ({ key: keyId, team: word, prefix, at, replacement }: SubjectOptions & DayOptions & { at: Date }) => {
-      const one = await withSession(async ({ domain, team }) => {
+      const [one, count] = await withSession(async ({ domain, team }) => {
         const teamId = word === undefined ? undefined : (await team(word)).id;
         const input = { keyId, teamId, prefix, retiresAt: at, replacementUrl: replacement };
-        return domain.retirements.create(input, {}, OPERATOR);
+        const made = await domain.retirements.create(input, {}, OPERATOR);
+        return [made, await domain.retirements.countKeys(made)] as const;
       });
-      print(one);
+      const keys = count === 1 ? '1 key' : `${count} keys`;
+      output.print(
+        toWire(one),
+        fields(describe(one)),
+        `As far as their first characters tell, it concerns ${keys} now.`,
+      );
     });
   retirement
     .command('list')
@@ -51,6 +58,7 @@ export function addRetirementCommands(program: Command, { output, withSession }:
     .option('--key <id>', 'only of this key itself')
     .option('--team <team>', 'only of keys of this team (id or name)')
     .action(async ({ key, team: word }: SubjectOptions) => {
+      if (key !== undefined && !isUuid(key)) throw invalidField('key', 'must be the id of an API key, a UUID');
       const all = await withSession(async ({ domain, team }) => {
         const teamId = word === undefined ? undefined : (await team(word)).id;
         const conditions = key === undefined ? [] : [{ field: 'key_id', operator: 'eq' as const, value: key }];

@@ -1,6 +1,7 @@
 /**
- * API keys: made, listed, renamed, rotated, revoked, reinstated, deleted, and checked on every use. A key may do what its
- * owner may do at that moment and no more: the user it belongs to, or for a team key the team's service account.
+ * API keys: made, listed, renamed, rotated, revoked, reinstated, deleted, and checked on every use (`api-key-checks.ts`). A
+ * key may do what its owner may do at that moment and no more: the user it belongs to, or for a team key the team's
+ * service account.
  */
 import { AppError, invalidField } from '../errors.ts';
 import {
@@ -8,45 +9,44 @@ import {
   type ApiKeyScope,
   deleteApiKey,
   findApiKey,
-  findApiKeyByDigest,
-  type HeldKey,
-  holdApiKeyForToken,
   insertApiKey,
   listApiKeys,
   lockApiKey,
+  lockApiKeyByText,
   type NewApiKey,
   updateApiKey,
   updateApiKeyText,
 } from '../storage/api-keys.ts';
 import { isMissingReference } from '../storage/errors.ts';
 import type { Page } from '../storage/listing.ts';
-import type { Notifications } from '../storage/notifications.ts';
-import type { Database, Queryable } from '../storage/pool.ts';
+import type { Queryable } from '../storage/pool.ts';
+import {
+  ACTIVE,
+  type ApiKeyChecks,
+  type ApiKeyChecksOptions,
+  createApiKeyChecks,
+  INACTIVE,
+  isOver,
+  ownDigestOf,
+} from './api-key-checks.ts';
 import type { Actor, Audit } from './audit.ts';
-import type { Authority } from './authority.ts';
-import { createCache } from './cache.ts';
 import { creatorOf } from './creator.ts';
 import { checkExpiry } from './expiry.ts';
-import type { Peppers } from './imported-digests.ts';
-import { createImportedKeys } from './imported-keys.ts';
-import { createScopesToGive, nameOthers, requireCovers, withinScopes } from './key-scopes.ts';
-import type { LastUsed } from './last-used.ts';
+import { createScopesToGive, nameOthers, requireCovers } from './key-scopes.ts';
 import { checkName, isUuid } from './names.ts';
-import { TEAM_KEY_PERMISSIONS } from './permissions.ts';
 import { holdRegisteredScopes } from './resource-servers.ts';
-import type { Retirement, Retirements } from './retirements.ts';
-import { classify, createSecretText, digestOf } from './secret-text.ts';
+import { createSecretText } from './secret-text.ts';
 import { requireVersion } from './versions.ts';
 
-export const ACTIVE = 1;
-export const INACTIVE = 2;
+export { ACTIVE, INACTIVE, type KeyRights, type RetiredKey, subjectOf, type VerifiedKey } from './api-key-checks.ts';
+
 /** The longest two texts of a rotated key are good side by side, in seconds: 30 days. */
 export const LONGEST_OVERLAP = 30 * 24 * 3600;
 
 const PREFIX = { personal: 'lkp_', team: 'lkt_' } as const;
 
 export interface ApiKey extends ApiKeyRecord {
-  /** When it is to be given up, as far as its first characters tell; null: it is not. */
+  /** When it is to be given up, or may be, as far as its first characters tell; null: it is not. */
   retiresAt: Date | null;
 }
 
@@ -61,30 +61,7 @@ export interface NewKey {
   text: string;
 }
 
-/** A key that opens something right now. */
-export interface VerifiedKey {
-  id: string;
-  kind: 'personal' | 'team';
-  teamId: string;
-  /** The owner of a personal key. */
-  userId: string | undefined;
-  name: string;
-  /** What it may do at this moment. */
-  scopes: ReadonlySet<string>;
-  createdAt: Date;
-  /** When the key ends, or sooner the text it was opened with, or what it may be used for (`retirement`). */
-  expiresAt: Date | undefined;
-  /** It is to be given up: `noticeOf` is what its bearer must be told. */
-  retirement?: Retirement;
-}
-
-/** A key of a team that was good until the day of its retirement. */
-export interface RetiredKey {
-  retired: Retirement;
-  teamId: string;
-}
-
-export interface ApiKeys {
+export interface ApiKeys extends Omit<ApiKeyChecks, 'findByText' | 'rightsOfOwner'> {
   /**
    * Makes a key for a user in a team the user is a member of.
    * @param key `scopes` narrows it to these permissions, and alone gives scopes of registered resource servers (default: all its owner has, but for what only scopes can name;
@@ -119,12 +96,6 @@ export interface ApiKeys {
   /** Ends the key for good. Answers what it was, with status INACTIVE. */
   delete(id: string, scope: KeyScope, actor: Actor): Promise<ApiKey>;
   /**
-   * The key a text is, with what it may do now. Undefined, for one reason as for another, when it was damaged, is
-   * unknown, replaced, revoked or expired, or its owner is gone, disabled or no longer in the team.
-   * @throws AppError `unavailable` when too many imported keys with a bcrypt hash are being checked
-   */
-  verify(text: string): Promise<VerifiedKey | undefined>;
-  /**
    * Switches off the key a text is, as `revoke` does, for whoever holds that text.
    * @param actorFor who does it to this key
    * @param details for the audit trail
@@ -132,49 +103,15 @@ export interface ApiKeys {
    * @throws AppError `unavailable` as `verify`
    */
   revokeByText(text: string, actorFor: (key: ApiKeyRecord) => Actor, details?: object): Promise<ApiKey | undefined>;
-  /** As `verify`; a key that is good but for its retirement, the day of which has come, is told apart. */
-  check(text: string): Promise<VerifiedKey | RetiredKey | undefined>;
-  /** Whether a text that is none of ours by its looks begins like a key that was imported. */
-  mayBeImported(text: string): Promise<boolean>;
-  /** What a key may do now that a token was issued for; undefined when it opens nothing any more. */
-  rightsOfKey(id: string): Promise<KeyRights | undefined>;
-  /**
-   * Notes that a token is about to be issued for a key, from one of its texts: whatever ends the key from now on ends the
-   * token too. Asks the database, not the memory, whether key and text are good at this moment.
-   * @param until when the token will have expired at the latest
-   * @returns undefined when the text opens nothing (any more)
-   */
-  holdForToken(id: string, text: string, until: Date): Promise<HeldKey | undefined>;
 }
 
-/** What a key may do, and for whom. */
-export interface KeyRights {
-  /** `sub` of its tokens: the user, or `team:<id>`. */
-  subject: string;
-  teamId: string;
-  scopes: ReadonlySet<string>;
-}
-
-export interface ApiKeysOptions {
-  db: Database;
+export interface ApiKeysOptions extends ApiKeyChecksOptions {
   audit: Audit;
-  authority: Pick<Authority, 'permissionsIn' | 'teamExists'>;
-  notifications: Notifications;
-  lastUsed: LastUsed;
-  retirements: Pick<Retirements, 'effectiveFor'>;
-  /** Of imported keys. */
-  peppers?: Peppers | undefined;
 }
 
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
-  const { db, audit, authority, notifications, lastUsed, retirements, peppers = new Map() } = options;
-  const importedKeys = createImportedKeys({ db, notifications, peppers });
-  // Announced by id and looked up by digest: any change empties it, which costs each key in use one lookup.
-  const byDigest = createCache<ApiKeyRecord & { textExpiresAt: Date | null }>({
-    notifications,
-    clearedBy: ['api_keys'],
-  });
-  const byId = createCache<ApiKeyRecord>({ notifications, keyedBy: ['api_keys'] });
+  const { db, audit, authority, retirements } = options;
+  const { findByText, rightsOfOwner, ...checks } = createApiKeyChecks(options);
 
   async function find(id: string, scope: ApiKeyScope = {}): Promise<ApiKey | undefined> {
     const key = isUuid(id) && scopeIsSound(scope) ? await findApiKey(db, id, scope) : undefined;
@@ -182,8 +119,11 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   }
 
   async function shown<Key extends ApiKeyRecord>(key: Key): Promise<Key & ApiKey> {
-    const retirement = await retirements.effectiveFor({ keyId: key.id, teamId: key.teamId, text: key.prefix });
-    return { ...key, retiresAt: retirement?.retiresAt ?? null };
+    const { id: keyId, teamId, prefix, status } = key;
+    const retirement = await retirements.effectiveFor({ keyId, teamId, prefix });
+    // As far as it is certain, and as lists are filtered: a prefix that may be its own proves nothing.
+    const isGivenUp = isOver((await retirements.effectiveFor({ keyId, teamId, text: prefix }))?.retiresAt ?? null);
+    return { ...key, status: isGivenUp ? INACTIVE : status, retiresAt: retirement?.retiresAt ?? null };
   }
 
   async function create(
@@ -225,61 +165,15 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     });
   }
 
-  function setStatus(id: string, status: 1 | 2, scope: KeyScope, actor: Actor, details?: object): Promise<ApiKey> {
-    return change(id, scope, async (tx, before) => {
-      if (before.status === status) return before;
-      const key = await updateApiKey(tx, id, { status });
-      await log(tx, status === ACTIVE ? 'reinstated' : 'revoked', key, actor, details);
-      return key;
-    }).then(shown);
+  function setStatus(id: string, status: 1 | 2, scope: KeyScope, actor: Actor): Promise<ApiKey> {
+    return change(id, scope, (tx, before) => switchTo(tx, before, status, actor)).then(shown);
   }
 
-  async function scopesOf(key: ApiKeyRecord): Promise<ReadonlySet<string> | undefined> {
-    const rights = await rightsOf(key);
-    return key.kind === 'team' ? rights : rights && withinScopes(key.scopes, rights);
-  }
-
-  async function rightsOf(key: ApiKeyRecord): Promise<ReadonlySet<string> | undefined> {
-    if (key.userId === null) {
-      return (await authority.teamExists(key.teamId)) ? new Set<string>(TEAM_KEY_PERMISSIONS) : undefined;
-    }
-    // Whether the user is still a member is not asked: the key would be gone (see the foreign key in the schema).
-    return authority.permissionsIn(key.userId, key.teamId);
-  }
-
-  /** The key a text is, if neither it nor that text of it has ended. */
-  async function findByText(text: string) {
-    const kind = classify(text);
-    const isOurs = kind === 'personal' || kind === 'team';
-    if (!isOurs && !(await importedKeys.mayBe(text))) return undefined;
-    // Found by digest: no comparison of secrets whose duration could tell anything.
-    const digest = digestOf(text);
-    const key = await byDigest.get(digest.toString('base64url'), () =>
-      isOurs ? findApiKeyByDigest(db, digest) : importedKeys.find(text),
-    );
-    // Times are looked at on every use: nobody announces that they have come.
-    return key?.status !== ACTIVE || isOver(key.expiresAt) || isOver(key.textExpiresAt) ? undefined : key;
-  }
-
-  async function check(text: string): Promise<VerifiedKey | RetiredKey | undefined> {
-    const key = await findByText(text);
-    if (key === undefined) return undefined;
-    const scopes = await scopesOf(key);
-    if (scopes === undefined) return undefined;
-    const retirement = await retirements.effectiveFor({ keyId: key.id, teamId: key.teamId, text });
-    if (retirement !== undefined && isOver(retirement.retiresAt)) return { retired: retirement, teamId: key.teamId };
-    lastUsed.touch('api_keys', key.id);
-    return {
-      id: key.id,
-      kind: key.kind,
-      teamId: key.teamId,
-      userId: key.userId ?? undefined,
-      name: key.name,
-      scopes,
-      createdAt: key.createdAt,
-      expiresAt: earliest(key.expiresAt, key.textExpiresAt, retirement?.retiresAt),
-      ...(retirement && { retirement }),
-    };
+  async function switchTo(tx: Queryable, before: ApiKeyRecord, status: 1 | 2, actor: Actor, details?: object) {
+    if (before.status === status) return before;
+    const key = await updateApiKey(tx, before.id, { status });
+    await log(tx, status === ACTIVE ? 'reinstated' : 'revoked', key, actor, details);
+    return key;
   }
 
   return {
@@ -332,7 +226,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
       checkOverlap(overlapSeconds);
       // Before the transaction, which would hold two connections: whose a key is and its scopes never change.
       const known = await find(id, scope);
-      if (known?.kind === 'personal') requireCovers(actor, known.scopes, (await rightsOf(known)) ?? new Set());
+      if (known?.kind === 'personal') requireCovers(actor, known.scopes, (await rightsOfOwner(known)) ?? new Set());
       return change(id, scope, async (tx, before) => {
         if (isOver(before.expiresAt))
           throw new AppError('failed_precondition', 'This key has expired. Make a new one.');
@@ -351,47 +245,24 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
         await log(tx, 'deleted', before, actor);
         return { ...before, status: INACTIVE } as const;
       }).then(shown),
-    async verify(text) {
-      const key = await check(text);
-      return key && 'retired' in key ? undefined : key;
-    },
     async revokeByText(text, actorFor, details) {
-      const key = await findByText(text);
-      return key && setStatus(key.id, INACTIVE, {}, actorFor(key), details);
+      const known = await findByText(text);
+      if (known === undefined) return undefined;
+      const key = await db.transaction(async (tx) => {
+        // It was found in memory: by now it may have another text, or be gone.
+        const before = await lockApiKeyByText(tx, known.id, ownDigestOf(text));
+        return before && switchTo(tx, before, INACTIVE, actorFor(before), details);
+      });
+      return key && shown(key);
     },
-    check,
-    mayBeImported: importedKeys.mayBe,
-    async rightsOfKey(id) {
-      const key = isUuid(id) ? await byId.get(id, () => findApiKey(db, id, {})) : undefined;
-      if (key?.status !== ACTIVE || isOver(key.expiresAt)) return undefined;
-      const scopes = await scopesOf(key);
-      return scopes && { subject: subjectOf(key), teamId: key.teamId, scopes };
-    },
-    holdForToken(id, text, until) {
-      const kind = classify(text);
-      const digest = kind === 'personal' || kind === 'team' ? digestOf(text) : undefined;
-      return holdApiKeyForToken(db, id, { digest, until });
-    },
+    ...checks,
   };
-}
-
-/** How tokens call whoever a key acts as. */
-export function subjectOf({ userId, teamId }: { userId: string | null | undefined; teamId: string }): string {
-  return userId ?? `team:${teamId}`;
 }
 
 function checkOverlap(seconds: number): void {
   if (!Number.isInteger(seconds) || seconds < 0 || seconds > LONGEST_OVERLAP) {
     throw invalidField('overlap_seconds', `must be a whole number from 0 to ${LONGEST_OVERLAP} (30 days)`);
   }
-}
-
-function isOver(time: Date | null): boolean {
-  return time !== null && time.getTime() <= Date.now();
-}
-
-function earliest(...times: (Date | null | undefined)[]): Date | undefined {
-  return times.reduce<Date | undefined>((first, one) => (one && (!first || one < first) ? one : first), undefined);
 }
 
 function scopeIsSound({ teamId, userId }: ApiKeyScope): boolean {

@@ -3,8 +3,9 @@
  * in batches, so that a request never costs a write; what a killed process had not written is lost.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import * as storage from '../storage/credential-uses.ts';
-import { isUnavailable } from '../storage/errors.ts';
+import { isConflict, isUnavailable } from '../storage/errors.ts';
 import type { Page } from '../storage/listing.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import { kindOfClientId } from './client-id.ts';
@@ -22,7 +23,10 @@ export interface CallingKey extends storage.CallingKeyRecord {
   retiresAt: Date | null;
 }
 
-/** What was presented, as resource servers know it: `id` is the key's, or the `client_id` of an access token. */
+/**
+ * What was presented, as resource servers know it: `id` is the key's; of an access token its `client_id`, or `key:<id>`
+ * when it was got for a key.
+ */
 export interface PresentedCredential {
   teamId: string;
   credential: 'personal_key' | 'team_key' | 'access_token';
@@ -66,6 +70,11 @@ export interface CredentialUsesOptions {
 const DAY_MS = 24 * 3600 * 1000;
 /** Rows that are locked together. */
 const BATCH = 2_000;
+/** Batches that fail in one go before the rest is given up: a row that cannot be written is found in a dozen. */
+const MOST_FAILURES = 100;
+/** Teams are being changed while the process ends: how often to come back to them. */
+const LAST_TRIES = 3;
+const LAST_PAUSE_MS = 100;
 
 export function createCredentialUses(options: CredentialUsesOptions): CredentialUses {
   const { db, retirements, onError, interval = 5_000, max = 100_000 } = options;
@@ -98,14 +107,19 @@ export function createCredentialUses(options: CredentialUsesOptions): Credential
   async function write(): Promise<void> {
     const taken = [...waiting.values()];
     waiting = new Map();
-    for (let start = 0; start < taken.length; start += BATCH) {
-      const batch = taken.slice(start, start + BATCH);
+    const batches: Waiting[][] = [];
+    for (let start = 0; start < taken.length; start += BATCH) batches.push(taken.slice(start, start + BATCH));
+    let failures = 0;
+    for (let batch = batches.pop(); batch !== undefined; batch = batches.pop()) {
       try {
         for (const { use, day, requests } of await writeBatch(batch)) add(use, day, requests);
       } catch (error) {
-        onError?.(error);
-        // What cannot be written for another reason could never be.
-        if (isUnavailable(error)) for (const { use, day, requests } of batch) add(use, day, requests);
+        failures += 1;
+        // What cannot be written for another reason never can; the rest of its batch can.
+        const isPassing = isUnavailable(error) || isConflict(error);
+        if (isPassing) for (const { use, day, requests } of batch) add(use, day, requests);
+        else if (batch.length > 1 && failures < MOST_FAILURES) batches.push(...halves(batch));
+        if (isPassing || batch.length === 1 || failures >= MOST_FAILURES) onError?.(error);
       }
     }
   }
@@ -113,16 +127,15 @@ export function createCredentialUses(options: CredentialUsesOptions): Credential
   /** @returns what is to be written later, because its team was being changed */
   async function writeBatch(batch: readonly Waiting[]): Promise<Waiting[]> {
     const teamIds = [...new Set(batch.map(({ use }) => use.teamId))];
-    const held = await db.transaction(async (tx) => {
+    return db.transaction(async (tx) => {
       const held = await storage.holdTeams(tx, teamIds);
+      const others = teamIds.filter((id) => !held.has(id));
+      // Within the transaction: once it is committed, nothing may fail that would have it written again.
+      const there = others.length > 0 ? await storage.findTeams(tx, others) : new Set();
       const rows = batch.filter(({ use }) => held.has(use.teamId)).map(toRow);
       if (rows.length > 0) await storage.addUses(tx, rows);
-      return held;
+      return batch.filter(({ use }) => there.has(use.teamId));
     });
-    const passed = batch.filter(({ use }) => !held.has(use.teamId));
-    if (passed.length === 0) return [];
-    const there = await storage.findTeams(db, [...new Set(passed.map(({ use }) => use.teamId))]);
-    return passed.filter(({ use }) => there.has(use.teamId));
   }
 
   function flush(): Promise<void> {
@@ -152,7 +165,7 @@ export function createCredentialUses(options: CredentialUsesOptions): Credential
       return Promise.all(
         keys.map(async (one) => {
           const { keyId, teamId, key } = one;
-          const retirement = key && (await retirements.effectiveFor({ keyId, teamId, text: key.prefix }));
+          const retirement = key && (await retirements.effectiveFor({ keyId, teamId, prefix: key.prefix }));
           return { ...one, retiresAt: retirement?.retiresAt ?? null };
         }),
       );
@@ -162,6 +175,10 @@ export function createCredentialUses(options: CredentialUsesOptions): Credential
       closed = true;
       clearTimeout(timer);
       await flush();
+      for (let time = 1; time < LAST_TRIES && waiting.size > 0; time += 1) {
+        await setTimeoutPromise(LAST_PAUSE_MS);
+        await flush();
+      }
     },
   };
 }
@@ -186,6 +203,11 @@ interface Waiting {
   /** Days since 1970. */
   day: number;
   requests: number;
+}
+
+function halves<T>(list: readonly T[]): [T[], T[]] {
+  const middle = Math.ceil(list.length / 2);
+  return [list.slice(0, middle), list.slice(middle)];
 }
 
 function toRow({ use, day, requests }: Waiting): storage.CountedUse {

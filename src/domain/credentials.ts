@@ -8,7 +8,7 @@ import type { Retirements } from './retirements.ts';
 export const { CREDENTIAL_KINDS } = storage;
 export type CredentialKind = storage.CredentialKind;
 export interface Credential extends storage.CredentialRecord {
-  /** When a key is to be given up, as far as its first characters tell; null: it is not. */
+  /** When a key is to be given up, or may be, as far as its first characters tell; null: it is not. */
   retiresAt: Date | null;
 }
 
@@ -17,7 +17,7 @@ export interface CredentialQuery {
   kind?: CredentialKind | undefined;
   teamId?: string | undefined;
   userId?: string | undefined;
-  /** Now: neither it nor its owner is revoked, disabled or expired. */
+  /** Now: neither it nor its owner is revoked, disabled or expired, nor has it been given up. */
   isActive?: boolean | undefined;
   /** Last used before then; those never used count from when they were made. */
   unusedSince?: Date | undefined;
@@ -43,7 +43,7 @@ export interface CredentialsOptions {
 export function createCredentials({ db, retirements }: CredentialsOptions): Credentials {
   async function retiresAt({ id, kind, teamId, prefix }: storage.CredentialRecord): Promise<Date | null> {
     if (kind !== 'personal_key' && kind !== 'team_key') return null;
-    return (await retirements.effectiveFor({ keyId: id, teamId, text: prefix ?? '' }))?.retiresAt ?? null;
+    return (await retirements.effectiveFor({ keyId: id, teamId, prefix: prefix ?? '' }))?.retiresAt ?? null;
   }
 
   return {

@@ -12,6 +12,8 @@ export interface Derivation {
   keyId?: string;
   /** Those its predecessors were issued to; the first is the app with the consent. */
   clientIds: string[];
+  /** The APIs its predecessors were for before it was passed on to another one, by their identifiers. */
+  left: string[];
   /** How often it was passed on. */
   hops: number;
 }
@@ -21,9 +23,12 @@ export function keyWord(keyId: string): string {
   return `key:${keyId}`;
 }
 
-/** The words a token that was got for another one carries on top of that one's. */
-export function tokenWords({ jti, clientId }: { jti: string; clientId: string }): string[] {
-  return [`token:${jti}`, `client:${clientId}`];
+/**
+ * The words a token that was got for another one carries on top of that one's.
+ * @param parent `left` the API that one was for, when the new one is for another
+ */
+export function tokenWords({ jti, clientId, left }: { jti: string; clientId: string; left?: string }): string[] {
+  return [`token:${jti}`, `client:${clientId}`, ...(left === undefined ? [] : [`aud:${left}`])];
 }
 
 /**
@@ -34,11 +39,12 @@ export function derivationOf({ derived_from }: { derived_from?: unknown }): Deri
   if (derived_from === undefined) return undefined;
   const words = Array.isArray(derived_from) ? derived_from.map(split) : [];
   const of = (kind: string) => words.filter(([one]) => one === kind).map(([, id]) => id);
-  const [[keyId], clientIds, hops] = [of('key'), of('client'), of('token').length];
+  const [[keyId], clientIds, left, hops] = [of('key'), of('client'), of('aud'), of('token').length];
   const isKeys = keyId !== undefined && words.length === 1;
-  const isUsers = hops > 0 && clientIds.length === hops && words.length === 2 * hops;
-  if (!isKeys && !isUsers) return { clientIds: [], hops: 0 };
-  return { ...(isKeys && { keyId }), clientIds, hops };
+  const isUsers =
+    hops > 0 && clientIds.length === hops && left.length <= hops && words.length === 2 * hops + left.length;
+  if (!isKeys && !isUsers) return { clientIds: [], left: [], hops: 0 };
+  return { ...(isKeys && { keyId }), clientIds, left, hops };
 }
 
 function split(word: unknown): [kind: string, id: string] {

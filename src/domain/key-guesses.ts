@@ -23,8 +23,6 @@ export interface KeyGuesses {
    * @throws AppError `resource_exhausted` when too many wait; nothing was looked up then
    */
   check<T>(text: string, ip: string | undefined, look: () => Promise<T | undefined>): Promise<T | undefined>;
-  /** Whether so many wrong keys came from there that one more is no news. */
-  isFlood(ip: string | undefined): boolean;
 }
 
 const LONGEST_MEMORY_MS = 24 * 3600 * 1000;
@@ -68,6 +66,5 @@ export function createKeyGuesses(options: KeyGuessesOptions = {}): KeyGuesses {
         if (isCounted && !isWrong) wrong.giveBack(network);
       }
     },
-    isFlood: (ip) => wrong.count(networkOf(ip)) >= limit,
   };
 }

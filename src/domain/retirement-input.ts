@@ -42,6 +42,9 @@ export function checkRetiresAt(value: Date | undefined): Date {
 /** @throws AppError `invalid_argument` for what is neither https nor http on loopback, or would not fit a header */
 export function checkReplacementUrl(value: string | null | undefined): string | null {
   if (value === undefined || value === null) return null;
+  if (!/^https?:\/\//.test(value)) {
+    throw invalidField('replacement_url', 'must begin with https:// (or with http:// on loopback)');
+  }
   const url = value.length <= LONGEST_URL && URI_CHARACTERS.test(value) ? URL.parse(value) : null;
   if (url === null) {
     throw invalidField('replacement_url', `must be a percent-encoded URL of at most ${LONGEST_URL} characters`);

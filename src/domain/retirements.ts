@@ -18,6 +18,8 @@ import { requireVersion } from './versions.ts';
 
 /** Most retirements of one team, and of no team: every one is looked at when a key is used. */
 export const MOST_RETIREMENTS = 1_000;
+/** Most in all: every instance holds them in memory, and reads them anew when one changes. */
+export const MOST_IN_ALL = 20_000;
 
 /** What a retirement says about a key. */
 export type Retirement = storage.RetirementRule;
@@ -29,25 +31,25 @@ export interface RetirementScope extends storage.RetirementScope {
   version?: string | undefined;
 }
 
-/** A key as retirements see it: what its text begins with, or the whole text. */
-export interface RetiringKey {
-  keyId: string;
-  teamId: string;
-  text: string;
-}
+/**
+ * A key as retirements see it: the whole `text` that was presented, or as much of its beginning as is kept. Of imported
+ * keys that can be less than a retirement names; then it counts as one that concerns the key, as it may.
+ */
+export type RetiringKey = { keyId: string; teamId: string } & ({ text: string } | { prefix: string });
 
 export interface Retirements {
   /**
    * @throws AppError `invalid_argument` naming the field; `not_found` when there is no such key or team within `scope`;
-   *   `already_exists` for the same subject; `failed_precondition` for more than `MOST_RETIREMENTS`
+   *   `already_exists` for the same subject; `failed_precondition` for more than `MOST_RETIREMENTS` or `MOST_IN_ALL`
    */
   create(input: RetirementInput, scope: storage.RetirementScope, actor: Actor): Promise<RetirementDetails>;
   find(id: string, scope?: storage.RetirementScope): Promise<RetirementDetails | undefined>;
-  /** One page; default order: as they were made, also by `retires_at`. Filters: `key_id`, `team_id`. */
+  /** One page; default order: as they were made, also by `retires_at`. Filters: `key_id`, `team_id`, `prefix`. */
   list(scope: storage.RetirementScope, page: Page): Promise<(RetirementDetails & { sortKey: string })[]>;
   /**
    * Changes what is given; a later `retiresAt` makes keys good again whose day has come, a null URL takes it away. This and
-   * `delete` throw AppError `not_found` for one that is not within the scope, and `precondition_failed`.
+   * `delete` throw AppError `not_found` for one that is not within the scope, `precondition_failed`, and
+   * `permission_denied` for a team's scope when the root team made or changed it.
    * @throws AppError `invalid_argument`
    */
   update(
@@ -58,6 +60,8 @@ export interface Retirements {
   ): Promise<RetirementDetails>;
   /** The keys are as before, also when their day had come. */
   delete(id: string, scope: RetirementScope, actor: Actor): Promise<RetirementDetails>;
+  /** How many keys it concerns, as far as their first characters tell; switched off ones are not counted. */
+  countKeys(one: RetirementDetails): Promise<number>;
   /** The earliest retirement that concerns a key, from memory. */
   effectiveFor(key: RetiringKey): Promise<Retirement | undefined>;
 }
@@ -91,6 +95,9 @@ export function createRetirements({ db, audit, notifications }: RetirementsOptio
     return db.transaction(async (tx) => {
       const before = isSound(id, scope) ? await storage.lockRetirement(tx, id, scope) : undefined;
       if (before === undefined) throw new AppError('not_found', 'There is no such retirement.');
+      if (before.setByRoot && scope.teamId !== undefined) {
+        throw new AppError('permission_denied', 'The root team set this retirement, and it alone can change it.');
+      }
       requireVersion(before, scope.version);
       return work(tx, before);
     });
@@ -102,11 +109,9 @@ export function createRetirements({ db, audit, notifications }: RetirementsOptio
       const replacementUrl = checkReplacementUrl(input.replacementUrl);
       return db.transaction(async (tx) => {
         const subject = await toSubject(tx, input, scope);
-        if ((await storage.countRetirements(tx, subject.teamId)) >= MOST_RETIREMENTS) {
-          const advice = 'Retire all keys of the team, or all that begin alike, at once.';
-          throw new AppError('failed_precondition', `There are ${MOST_RETIREMENTS} retirements already. ${advice}`);
-        }
-        const made = { ...subject, retiresAt, replacementUrl, createdBy: creatorOf(actor) };
+        requireRoom(await storage.countRetirements(tx, subject.teamId));
+        const setByRoot = scope.teamId === undefined;
+        const made = { ...subject, retiresAt, replacementUrl, setByRoot, createdBy: creatorOf(actor) };
         const one = await storage.insertRetirement(tx, made).catch((error: unknown) => {
           throw isMissingReference(error) ? new AppError('not_found', 'They are gone.', { cause: error }) : error;
         });
@@ -124,7 +129,8 @@ export function createRetirements({ db, audit, notifications }: RetirementsOptio
         };
         const changed = changedFields<Partial<RetirementDetails>>(before, after);
         if (changed.length === 0) return before;
-        const one = await storage.updateRetirement(tx, id, after);
+        const setByRoot = before.setByRoot || scope.teamId === undefined;
+        const one = await storage.updateRetirement(tx, id, { ...after, setByRoot });
         await log(tx, 'updated', one, actor, { changed });
         return one;
       }),
@@ -134,6 +140,7 @@ export function createRetirements({ db, audit, notifications }: RetirementsOptio
         await log(tx, 'deleted', before, actor);
         return before;
       }),
+    countKeys: (one) => storage.countKeysOf(db, one),
     async effectiveFor(key) {
       const known = await rules.get('all', async () => index(await storage.listRetirementRules(db)));
       return known && earliest(known, key);
@@ -143,12 +150,13 @@ export function createRetirements({ db, audit, notifications }: RetirementsOptio
 
 /**
  * What answers to a key that is to be given up tell: since when (RFC 9745 §2.1), until when (RFC 8594 §3), and where to
- * read about what replaces it (RFC 9745 §3, RFC 8594 §6).
+ * read about what replaces it (RFC 9745 §3, RFC 8594 §6). The end is never before the beginning (RFC 9745 §4), although
+ * "now" may have passed when it was written.
  */
 export function noticeOf(retirement: Retirement): Readonly<Record<string, string>> {
   const { createdAt, retiresAt, replacementUrl } = retirement;
   return {
-    Deprecation: `@${Math.floor(createdAt.getTime() / 1000)}`,
+    Deprecation: `@${Math.floor(Math.min(createdAt.getTime(), retiresAt.getTime()) / 1000)}`,
     Sunset: retiresAt.toUTCString(),
     ...(replacementUrl !== null && { Link: `<${replacementUrl}>; rel="deprecation sunset"` }),
   };
@@ -166,7 +174,9 @@ function index(all: readonly Retirement[]): Rules {
   const ofTeam = new Map<string, Retirement[]>();
   for (const one of all) {
     if (one.keyId !== null || one.teamId === null) continue;
-    ofTeam.set(one.teamId, [...(ofTeam.get(one.teamId) ?? []), one]);
+    const known = ofTeam.get(one.teamId);
+    if (known === undefined) ofTeam.set(one.teamId, [one]);
+    else known.push(one);
   }
   return {
     ofKey: new Map(all.flatMap((one) => (one.keyId === null ? [] : [[one.keyId, one]]))),
@@ -175,11 +185,25 @@ function index(all: readonly Retirement[]): Rules {
   };
 }
 
-function earliest({ ofKey, ofTeam, ofAll }: Rules, { keyId, teamId, text }: RetiringKey): Retirement | undefined {
-  const matches = ({ prefix }: Retirement) => prefix === null || text.startsWith(prefix);
+function earliest({ ofKey, ofTeam, ofAll }: Rules, { keyId, teamId, ...key }: RetiringKey): Retirement | undefined {
+  const begins =
+    'text' in key
+      ? (prefix: string) => key.text.startsWith(prefix)
+      : (prefix: string) => key.prefix.startsWith(prefix) || prefix.startsWith(key.prefix);
+  const matches = ({ prefix }: Retirement) => prefix === null || begins(prefix);
   return [ofKey.get(keyId), ofTeam.get(teamId)?.find(matches), ofAll.find(matches)].reduce((first, one) =>
     first === undefined || (one !== undefined && one.retiresAt < first.retiresAt) ? one : first,
   );
+}
+
+function requireRoom({ ofTeam, inAll }: { ofTeam: number; inAll: number }): void {
+  const advice = 'Retire all keys of a team, or all that begin alike, at once.';
+  for (const [count, most] of [
+    [ofTeam, MOST_RETIREMENTS],
+    [inAll, MOST_IN_ALL],
+  ] as const) {
+    if (count >= most) throw new AppError('failed_precondition', `There are ${most} retirements already. ${advice}`);
+  }
 }
 
 function isSame(given: Date | undefined, now: Date): boolean {

@@ -3,14 +3,19 @@
  * each addition as soon as it is committed.
  */
 import { createHash } from 'node:crypto';
+import { AppError } from '../errors.ts';
 import type { Notifications } from '../storage/notifications.ts';
 import type { Queryable } from '../storage/pool.ts';
 import {
+  endTokensUntilNow,
+  hasRoomForTokens,
   insertTokenRevocation,
   listRevocations,
   parseRevocation,
   type RevocationRecord,
+  type TokenOwner,
 } from '../storage/revocations.ts';
+import { derivationOf } from './derivation.ts';
 
 /** Sixty seconds of clock tolerance at the resource server, and as much for clocks that differ. */
 const TOLERANCE_MS = 120_000;
@@ -18,15 +23,35 @@ const PRUNE_MS = 60_000;
 /** What has expired is kept for a while, so that all instances can leave it out at the same moment. */
 const KEPT_MS = 60_000;
 
+/** Entries from which on the list is so long that whoever follows it should be thought of. */
+export const LONG_LIST = 100_000;
+/** Tokens of one key, or of a client for itself, that can end one by one; and how many while the list is long. */
+const MOST_OF_OWNER = 1_000;
+const MOST_WHILE_LONG = 10;
+/** The same for an app: there are users behind its tokens, so it cannot be helped by ending more of them. */
+const MOST_OF_APP = 20_000;
+
 /** The claims of an access token of this server that say what it hangs on. Whatever has another shape says nothing. */
 export interface RevocableClaims {
   jti?: unknown;
   iat?: unknown;
+  aud?: unknown;
   sub?: unknown;
   client_id?: unknown;
   team_id?: unknown;
   grant_id?: unknown;
   /** Words like `key:<id>` of everything else the token was made from. */
+  derived_from?: unknown;
+}
+
+/** The claims of an access token that is to end before its time. */
+export interface EndableClaims {
+  jti: string;
+  /** Seconds since 1970. */
+  iat: number;
+  exp: number;
+  sub: string;
+  client_id: string;
   derived_from?: unknown;
 }
 
@@ -42,11 +67,13 @@ export interface Revocations {
    */
   bornDeadUntil(claims: RevocableClaims): number | undefined;
   /**
-   * Ends one token: `id` is its `jti`. It is dead here once `tx` is committed and notifications have settled.
-   * @param token `expiresAt` when it would have expired by itself
-   * @returns false when it had ended already
+   * Ends one token. It is dead here once `tx` is committed and notifications have settled. When too many of the same key,
+   * or of a client for itself, have ended so, what was issued to it until now ends all together: everybody who follows
+   * the feed has to remember each single one.
+   * @returns `known` when it had ended already; `earlier` when those issued before ended too
+   * @throws AppError `resource_exhausted` when there are too many of an app
    */
-  revoke(tx: Queryable, token: { kind: 'token'; id: string; expiresAt: Date }): Promise<boolean>;
+  revoke(tx: Queryable, token: EndableClaims): Promise<'ended' | 'earlier' | 'known'>;
   /**
    * Everything that can concern a token at a time (milliseconds since 1970), without saying what it is: the first 22
    * characters of the base64url SHA-256 of `kind:id`, and the second until which tokens are dead, 0 for whenever they
@@ -65,7 +92,14 @@ interface Entry {
 
 type Entries = Map<string, Entry>;
 
-export function createRevocations({ db, notifications }: { db: Queryable; notifications: Notifications }): Revocations {
+export interface RevocationsOptions {
+  db: Queryable;
+  notifications: Notifications;
+  /** Entries that make the list a long one (default `LONG_LIST`). */
+  longList?: number;
+}
+
+export function createRevocations({ db, notifications, longList = LONG_LIST }: RevocationsOptions): Revocations {
   let ended: Entries = new Map();
   let narrowed: Entries = new Map();
   const readings = new Set<RevocationRecord[]>();
@@ -115,12 +149,29 @@ export function createRevocations({ db, notifications }: { db: Queryable; notifi
     }
   }
 
+  async function revoke(tx: Queryable, token: EndableClaims): Promise<'ended' | 'earlier' | 'known'> {
+    const { owner, isAlone } = ownerOf(token);
+    const most = isAlone ? (ended.size >= longList ? MOST_WHILE_LONG : MOST_OF_OWNER) : MOST_OF_APP;
+    if (await hasRoomForTokens(tx, owner, most)) {
+      const expiresAt = new Date(token.exp * 1000 + TOLERANCE_MS);
+      return (await insertTokenRevocation(tx, { jti: token.jti, owner, expiresAt })) ? 'ended' : 'known';
+    }
+    if (!isAlone) {
+      const description =
+        'So many tokens of this app were revoked that no more of them can be until some have expired.';
+      throw new AppError('resource_exhausted', description);
+    }
+    await endTokensUntilNow(tx, owner, token.iat);
+    return 'earlier';
+  }
+
   notifications.on('revocations', (text) => (text === undefined ? read() : hear(parseRevocation(text))));
   return {
     isRevoked(claims) {
       return wordsOf(claims).some((word) => {
         const entry = ended.get(word);
-        return entry !== undefined && !(Number(claims.iat) > entry.before);
+        // Past its end it concerns no token that has not expired, but it is still there.
+        return entry !== undefined && entry.expires * 1000 > Date.now() && !(Number(claims.iat) > entry.before);
       });
     },
     bornDeadUntil(claims) {
@@ -133,7 +184,7 @@ export function createRevocations({ db, notifications }: { db: Queryable; notifi
       }
       return second * 1000 > Date.now() ? second : undefined;
     },
-    revoke: (tx, { id, expiresAt }) => insertTokenRevocation(tx, id, new Date(expiresAt.getTime() + TOLERANCE_MS)),
+    revoke,
     digests(at) {
       const found = new Map<string, number>();
       for (const entries of [ended, narrowed]) {
@@ -151,17 +202,32 @@ export function createRevocations({ db, notifications }: { db: Queryable; notifi
   };
 }
 
+/**
+ * All that a token hangs on. `aud` is the resource server it is for: what was issued before that was deleted is dead, also
+ * when it is registered anew. `aud_keys` is the same for tokens that were got for API keys, which it may stop to take.
+ * Whoever follows the feed makes these words too (`src/resource/revocation-feed.ts`).
+ */
 function wordsOf(claims: RevocableClaims): string[] {
-  const { jti, grant_id, sub, team_id, client_id, derived_from } = claims;
+  const { jti, aud, grant_id, sub, team_id, client_id, derived_from } = claims;
+  const derived = Array.isArray(derived_from) ? derived_from.map(String) : [];
   const words = [
     `token:${jti}`,
+    `aud:${aud}`,
     `grant:${grant_id}`,
     `user:${sub}`,
     `member:${sub}:${team_id}`,
     `client:${client_id}`,
     `team:${team_id}`,
   ];
-  return Array.isArray(derived_from) ? words.concat(derived_from.map(String)) : words;
+  if (derived.some((word) => word.startsWith('key:'))) words.push(`aud_keys:${aud}`);
+  return words.concat(derived);
+}
+
+/** Whose single token it is, and whether nobody else stands behind the tokens of that one. */
+function ownerOf(token: EndableClaims): { owner: TokenOwner; isAlone: boolean } {
+  const keyId = derivationOf(token)?.keyId;
+  if (keyId !== undefined) return { owner: { kind: 'key', id: keyId }, isAlone: true };
+  return { owner: { kind: 'client', id: token.client_id }, isAlone: token.sub === token.client_id };
 }
 
 function digestOf(word: string): string {

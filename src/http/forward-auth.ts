@@ -6,7 +6,6 @@
  * wrong credentials come from there (429), nothing can be checked (503).
  */
 import type { Context, Middleware } from 'koa';
-import type { CredentialUses } from '../domain/credential-uses.ts';
 import { createKeyGuesses } from '../domain/key-guesses.ts';
 import type { ResourceServer, ResourceServers } from '../domain/resource-servers.ts';
 import { AppError, invalidField } from '../errors.ts';
@@ -29,7 +28,7 @@ import {
 
 const PATH = '/oauth2/verify';
 
-/** Credentials of one network that are not known to be good, within the window. */
+/** Keys of one network that opened nothing, within the window; further ones that are not known wait for their turn. */
 const MOST_WRONG = 60;
 const WINDOW_SECONDS = 10;
 /** APIs whose checks are kept ready; the one that was made first goes first. */
@@ -42,7 +41,6 @@ export interface ForwardAuthOptions extends LocalCheckOptions {
   /** Identifier of the server's own API, which is meant when no resource is named. */
   audience: string;
   resourceServers: Pick<ResourceServers, 'findForProtocol'>;
-  credentialUses: Pick<CredentialUses, 'count'>;
   /** Whether the database answers, without which nothing is let in. */
   isAvailable: () => boolean;
 }
@@ -55,13 +53,14 @@ interface Check {
 /** Answers `/oauth2/verify`; everything else goes on. */
 export function createForwardAuth(options: ForwardAuthOptions): Middleware {
   const checkFor = createChecks(options);
-  const guesses = createKeyGuesses({ limit: MOST_WRONG, windowMs: WINDOW_SECONDS * 1000, mostWaiting: 0 });
+  const guesses = createKeyGuesses({ limit: MOST_WRONG, windowMs: WINDOW_SECONDS * 1000 });
 
   async function decide(ctx: Context, { authenticator }: Check): Promise<Decision> {
     const request = requestOf(ctx);
-    if (!ctx.get('authorization')) return authenticator.authenticate(request);
+    const key = keyOf(ctx.get('authorization'));
+    if (key === undefined) return authenticator.authenticate(request);
     let refusal: Failure | undefined;
-    const admitted = await guesses.check(ctx.get('authorization'), ctx.ip, async () => {
+    const admitted = await guesses.check(key, ctx.ip, async () => {
       const decision = await authenticator.authenticate(request);
       if (decision.principal !== undefined) return decision;
       // Nobody knows whether that one is good.
@@ -137,6 +136,15 @@ function parametersOf(ctx: Context): { resource: string | undefined; scopes: str
   const scope = sole('scope') ?? '';
   if (scope !== '' && !SCOPES.test(scope)) throw invalidField('scope', 'must be scope words with spaces between them');
   return { resource: sole('resource'), scopes: scope.split(' ').filter(Boolean) };
+}
+
+/**
+ * What is looked up as a key, without its scheme: undefined for nothing, and for a JWT. Those are renewed all the time,
+ * so that none is known from before, and a wrong one is told by its signature alone.
+ */
+function keyOf(authorization: string): string | undefined {
+  const token = authorization.replace(/^\S*\s*/, '');
+  return token === '' || token.startsWith('ey') ? undefined : token;
 }
 
 /** Without a URL: which one the proxy was asked for is not known for certain, so that no DPoP proof can match. */

@@ -4,7 +4,7 @@
  */
 import type { ApiKeys } from '../domain/api-keys.ts';
 import { type CredentialUses, useOf } from '../domain/credential-uses.ts';
-import { derivationOf } from '../domain/derivation.ts';
+import { derivationOf, keyWord } from '../domain/derivation.ts';
 import type { LastUsed } from '../domain/last-used.ts';
 import { isPermission } from '../domain/permissions.ts';
 import type { ResourceServer } from '../domain/resource-servers.ts';
@@ -19,6 +19,7 @@ export interface LocalCheckOptions extends TokenRightsOptions {
   isRevoked: Revocations['isRevoked'];
   apiKeys: TokenRightsOptions['apiKeys'] & Pick<ApiKeys, 'check' | 'mayBeImported'>;
   lastUsed: Pick<LastUsed, 'touch'>;
+  credentialUses: Pick<CredentialUses, 'count'>;
   /** Told what kept credentials from being checked. */
   onError: (error: unknown) => void;
 }
@@ -52,9 +53,12 @@ export function registeredApi({ identifier, scopes, acceptsApiKeys, createdAt }:
   return { audience: identifier, hasScope: (word) => words.has(word), acceptsApiKeys, since };
 }
 
-/** Notes that an admitted request was one more of its credential. */
-export function countUse(uses: Pick<CredentialUses, 'count'>, { teamId, credential, clientId = '' }: Principal): void {
-  const id = credential.kind === 'access_token' ? clientId : credential.id;
+/** Notes that an admitted request was one more of its credential; of a token that was got for a key, of that. */
+export function countUse(uses: Pick<CredentialUses, 'count'>, principal: Principal): void {
+  const { teamId, credential, clientId = '', claims } = principal;
+  const keyId = derivationOf({ derived_from: claims?.derived_from })?.keyId;
+  const ofToken = keyId === undefined ? clientId : keyWord(keyId);
+  const id = credential.kind === 'access_token' ? ofToken : credential.id;
   const use = useOf({ teamId, credential: credential.kind, id });
   if (use !== undefined) uses.count(use);
 }
@@ -68,7 +72,11 @@ export function createResourceOptions(options: LocalCheckOptions, api: LocalApi)
   const verifyApiKey: NonNullable<ResourceOptions['verifyApiKey']> = async (text) => {
     const key = await apiKeys.check(text);
     if (key === undefined) return undefined;
-    if ('retired' in key) return { retired: noticeOf(key.retired) };
+    if ('retired' in key) {
+      // Whoever still calls with it is to be found.
+      options.credentialUses.count({ teamId: key.teamId, kind: `${key.kind}_key`, credential: key.id });
+      return { retired: noticeOf(key.retired) };
+    }
     return {
       kind: key.kind === 'personal' ? 'user' : 'team',
       credential: { kind: key.kind === 'personal' ? 'personal_key' : 'team_key', id: key.id },

@@ -6,11 +6,12 @@ import { setTimeout } from 'node:timers/promises';
 import { createLocalJWKSet, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
-import type { AccessToken } from 'oidc-provider';
+import { type AccessToken, errors } from 'oidc-provider';
 import type { Revocations } from '../domain/revocations.ts';
 import { digestOf } from '../domain/secret-text.ts';
 import type { KeySet } from '../domain/signing-keys.ts';
 import { AppError } from '../errors.ts';
+import { engineError } from './errors.ts';
 
 export interface AccessTokenClaims extends JWTPayload {
   sub: string;
@@ -73,23 +74,61 @@ export function createVerifyAccessToken(issuer: string, keys: KeySet, revocation
 }
 
 /** What a token may wait for before it is signed, in milliseconds: two seconds, and a little for clocks that differ. */
-const LONGEST_WAIT_MS = 3_000;
+export const LONGEST_WAIT_MS = 3_000;
+
+/** For whoever waited that long in vain. */
+export function changesTooOften(): AppError {
+  return new AppError(
+    'unavailable',
+    'Rights behind this token are being changed right now. Try again in a few seconds.',
+  );
+}
+
+/** The parts of the engine's token that count here. */
+interface Unsigned {
+  kind?: string;
+  scope?: string | undefined;
+}
 
 /**
  * The engine's last word on a JWT before it is signed. Somebody who was switched off and on again, or has lost a right, in
- * this very second has no token of this second: the feed could not tell it from those it ends. It waits for the next.
+ * this very second has no token of this second: the feed could not tell it from those it ends. It waits for the next. And
+ * as its scope was chosen a while ago, and its moment only now, it keeps no more of it than is right at that moment.
+ * @param rightsOf as `rightsBehind`
  */
-export function createAwaitLife(revocations: Pick<Revocations, 'bornDeadUntil'>) {
-  return async (_ctx: unknown, _token: unknown, jwt: { payload: JWTPayload }): Promise<void> => {
+export function createAwaitLife(
+  revocations: Pick<Revocations, 'bornDeadUntil'>,
+  rightsOf: (claims: JWTPayload) => Promise<ReadonlySet<string> | undefined>,
+) {
+  return async (_ctx: unknown, token: Unsigned, { payload }: { payload: JWTPayload }): Promise<void> => {
     const deadline = Date.now() + LONGEST_WAIT_MS;
-    let second = revocations.bornDeadUntil(jwt.payload);
-    while (second !== undefined && Date.now() < deadline) {
+    for (;;) {
+      const rights = await rightsOf(payload).catch((error: unknown) => Promise.reject(engineError(error)));
+      if (rights === undefined) throw gone();
+      narrow(token, payload, rights);
+      const second = revocations.bornDeadUntil(payload);
+      if (second === undefined) return;
+      if (Date.now() >= deadline) {
+        if (token.kind === 'ClientCredentials') throw engineError(changesTooOften());
+        // A code or refresh token has been used up for it: what comes along with it must reach the client.
+        return;
+      }
       await setTimeout(Math.min(second * 1000, deadline) - Date.now());
       // `exp` stays: whatever bounds it still does.
-      jwt.payload.iat = Math.floor(Date.now() / 1000);
-      second = revocations.bornDeadUntil(jwt.payload);
+      payload.iat = Math.floor(Date.now() / 1000);
     }
   };
+}
+
+/** Takes out of the token, and of what the answer says about it, what is not right any more. */
+function narrow(token: Unsigned, payload: JWTPayload, rights: ReadonlySet<string>): void {
+  if (typeof payload.scope !== 'string') return;
+  const kept = payload.scope.split(' ').filter((word) => rights.has(word));
+  payload.scope = token.scope = kept.join(' ') || undefined;
+}
+
+function gone(): Error {
+  return new errors.CustomOIDCProviderError('invalid_grant', 'Whoever this token is for may not act any more.');
 }
 
 /**

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Actor, Audit } from '../domain/audit.ts';
+import { createThrottle, networkOf } from '../domain/throttle.ts';
 import type { GrantPayload } from './adapter.ts';
 import { registrationFor } from './client-metadata.ts';
 import { exchangeNoteOf } from './token-exchange/index.ts';
@@ -23,8 +24,14 @@ export function createActorOf(requestInfo: RequestInfo): ActorOf {
   };
 }
 
+/** Refusals of nobody within a minute that are noted of one network, and one that says that there were more. */
+const MOST = 60;
+const WINDOW_MS = 60_000;
+
 /** Subscribes to the events of a newly built provider. */
 export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf): void {
+  // Whoever has proved nothing can have as many of them as it sends requests.
+  const refusals = createThrottle({ windowMs: WINDOW_MS });
   const note = (
     ctx: KoaContextWithOIDC,
     action: string,
@@ -33,18 +40,21 @@ export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf):
     who: Partial<Actor> = {},
   ) => {
     const exchange = exchangeNoteOf(ctx);
-    if (exchange?.isNews === false) return;
+    const actor = { ...actorOf(ctx), ...who, ...exchange?.actor };
+    const news =
+      outcome === 'refused' && actor.kind === 'anonymous' ? refusals.take(networkOf(actor.ip), MOST) : 'allowed';
+    if (news === 'still_over') return;
     const { Account, Grant, ClientCredentials } = ctx.oidc.entities;
     const account = Account?.accountId ?? ctx.oidc.session?.accountId;
     const team = (Grant as GrantPayload | undefined)?.teamId ?? (ClientCredentials && teamOf(ctx));
     audit.note({
       action,
       outcome,
-      actor: { ...actorOf(ctx), ...who, ...exchange?.actor },
+      actor,
       teamId: exchange?.teamId ?? team,
       ...(account && { target: { kind: 'user', id: account } }),
       ...(exchange?.target && { target: exchange.target }),
-      details: { ...details, ...exchange?.details },
+      details: { ...details, ...exchange?.details, ...(news === 'over' && { flood: true }) },
     });
   };
   const refused = (action: string) => (ctx: KoaContextWithOIDC, error: Failure) => {

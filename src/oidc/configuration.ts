@@ -119,8 +119,15 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
       client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
     expiresWithSession: async (_ctx, token) => !(token as { scopes: Set<string> }).scopes.has('offline_access'),
     ttl: {
+      // What ends nobody announces when its time has come: the token ends with it by itself.
       AccessToken: (ctx, token) =>
-        atLeastOne(Math.min(token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken, lifeLeft(ctx))),
+        atLeastOne(
+          Math.min(
+            token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
+            lifeLeft(ctx),
+            remaining(ctx.oidc.entities.Grant?.exp),
+          ),
+        ),
       ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
       AuthorizationCode: lifetimes.authorizationCode,
       IdToken: lifetimes.idToken,

@@ -19,6 +19,7 @@ import type { Revocations } from '../domain/revocations.ts';
 import type { Sealing } from '../domain/sealing.ts';
 import type { Settings } from '../domain/settings.ts';
 import type { KeySet, SigningKeys } from '../domain/signing-keys.ts';
+import { rightsBehind } from '../domain/token-rights.ts';
 import type { Notifications } from '../storage/notifications.ts';
 import type { Database } from '../storage/pool.ts';
 import { createAwaitLife, createVerifyAccessToken, useJwtAccessTokens } from './access-tokens.ts';
@@ -69,6 +70,8 @@ export interface EngineOptions {
   /** Identifier of the server's own API: the `aud` of a token that names no other resource. */
   defaultResource: string;
   onError: (error: unknown, req: IncomingMessage | undefined) => void;
+  /** Told the number of entries when the revocation list has become a long one. */
+  onLongRevocationList?: (entries: number) => void;
   /** How addresses that clients name are fetched (default: from the public internet only). */
   outboundFetch?: OutboundFetch;
 }
@@ -103,6 +106,7 @@ export function createEngine(options: EngineOptions): Engine {
     alg: config.accessTokenAlg,
     revocations: options.revocations,
     isAvailable: () => notifications.available,
+    onLongList: options.onLongRevocationList,
   });
   const takeUsage = createUsageEndpoint({
     ...options,
@@ -112,11 +116,17 @@ export function createEngine(options: EngineOptions): Engine {
   let provider: Provider;
   let handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
   let timer: NodeJS.Timeout | undefined;
+  let begun = 0;
+  let built = 0;
 
   // The engine cannot swap keys, but building it takes a millisecond: a change of keys is a new provider.
   async function rebuild(): Promise<void> {
+    begun += 1;
+    const mine = begun;
     const keys = await signingKeys.current();
-    if (keys.signing.length === 0) return;
+    // What was begun later has read newer keys.
+    if (keys.signing.length === 0 || mine < built) return;
+    built = mine;
     published = { keys: keys.published };
     revocationFeed.signWith(keys);
     provider = createProvider(options, keys, targets);
@@ -156,7 +166,7 @@ export function createEngine(options: EngineOptions): Engine {
 
 function createProvider(options: EngineOptions, keys: KeySet, targets: Targets): Provider {
   const { config, db, sealing, audit, authority, settings, revocations, lastUsed, defaultResource, onError } = options;
-  const awaitLife = createAwaitLife(revocations);
+  const awaitLife = createAwaitLife(revocations, (claims) => rightsBehind(options, claims));
   const provider = new Provider(
     config.issuer,
     createConfiguration({

@@ -5,6 +5,7 @@
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { type ApiKeys, subjectOf } from '../domain/api-keys.ts';
 import { derivationOf } from '../domain/derivation.ts';
+import type { LastUsed } from '../domain/last-used.ts';
 import { noticeOf } from '../domain/retirements.ts';
 import { rightsBehind, type TokenRightsOptions } from '../domain/token-rights.ts';
 import { findGrant } from '../storage/grants.ts';
@@ -23,6 +24,7 @@ export interface IntrospectionOptions extends TokenRightsOptions {
   apiKeys: TokenRightsOptions['apiKeys'] & Pick<ApiKeys, 'check' | 'mayBeImported'>;
   verifyAccessToken: VerifyAccessToken;
   targets: Pick<Targets, 'find' | 'ofClient'>;
+  lastUsed: Pick<LastUsed, 'touch'>;
 }
 
 /** RFC 7662 §2.2: nothing more is said about what is not active, or not the caller's business. */
@@ -137,12 +139,13 @@ async function liveScopes(
 }
 
 async function introspectApiKey(
-  { apiKeys, targets, issuer }: IntrospectionOptions,
+  { apiKeys, targets, issuer, lastUsed }: IntrospectionOptions,
   ctx: KoaContextWithOIDC,
   text: string,
 ): Promise<object> {
   const caller = ctx.oidc.client!;
-  const key = await apiKeys.check(text);
+  // Only what is told to whoever it concerns is a use.
+  const key = await apiKeys.check(text, { touch: false });
   if (key === undefined) return INACTIVE;
   const takingKeys = (await targets.ofClient(caller.clientId)).filter(({ acceptsApiKeys }) => acceptsApiKeys);
   const concern = concernOf(caller, { teamId: key.teamId, targets: takingKeys });
@@ -150,6 +153,7 @@ async function introspectApiKey(
   const retirement = 'retired' in key ? key.retired : key.retirement;
   if (retirement !== undefined) ctx.set({ ...noticeOf(retirement) });
   if ('retired' in key) return INACTIVE;
+  lastUsed.touch('api_keys', key.id);
   const [aud, ...more] = concern.map(({ resource }) => resource);
   return {
     active: true,

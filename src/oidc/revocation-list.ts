@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CompactSign, type CryptoKey, importJWK } from 'jose';
-import type { Revocations } from '../domain/revocations.ts';
+import { LONG_LIST, type Revocations } from '../domain/revocations.ts';
 import type { KeySet } from '../domain/signing-keys.ts';
 import { AppError } from '../errors.ts';
 
@@ -37,15 +37,19 @@ export interface RevocationListOptions {
   alg: string;
   revocations: Pick<Revocations, 'digests' | 'onChange'>;
   isAvailable: () => boolean;
+  /** Told how many entries there are, once, when they have become more than whoever reads the list may want to keep. */
+  onLongList?: ((entries: number) => void) | undefined;
 }
 
-export function createRevocationList({ issuer, alg, revocations, isAvailable }: RevocationListOptions): RevocationList {
+export function createRevocationList(options: RevocationListOptions): RevocationList {
+  const { issuer, alg, revocations, isAvailable, onLongList } = options;
   let signer: { kid: string; privateKey: Promise<CryptoKey | Uint8Array> } | undefined;
   // Counts everything that makes a list out of date.
   let generation = 0;
   let last: (SignedList & { iat: number; generation: number }) | undefined;
   let signing: Promise<SignedList> | undefined;
   let restUntil = 0;
+  let isLong = false;
 
   revocations.onChange(() => {
     generation += 1;
@@ -59,7 +63,9 @@ export function createRevocationList({ issuer, alg, revocations, isAvailable }: 
     const [by, of, iat] = [signer, generation, seconds()];
     if (by === undefined || !isAvailable()) throw unavailable();
     // All instances leave out what has expired at the same moment, so that they agree on the content.
-    const content = [...revocations.digests((iat - (iat % RENEWED_AT)) * 1000)]
+    const entries = revocations.digests((iat - (iat % RENEWED_AT)) * 1000);
+    tellOfLength(entries.size);
+    const content = [...entries]
       .map(([digest, before]) => `"${digest}":${before}`)
       .sort()
       .join(',');
@@ -70,6 +76,12 @@ export function createRevocationList({ issuer, alg, revocations, isAvailable }: 
     last = { text, tag: `${digestOf(content)}-${iat}`, iat, generation: of };
     restUntil = performance.now() + 4 * (performance.now() - started);
     return last;
+  }
+
+  function tellOfLength(entries: number): void {
+    const wasLong = isLong;
+    isLong = entries > LONG_LIST;
+    if (isLong && !wasLong) onLongList?.(entries);
   }
 
   return {
@@ -86,7 +98,8 @@ export function createRevocationList({ issuer, alg, revocations, isAvailable }: 
     },
     isAsGood(tag, list) {
       const [digest, iat] = split(tag);
-      return digest === split(list.tag)[0] && Number(iat) + RENEWED_AT > seconds();
+      // The clocks of instances may differ a little; what is from farther ahead is from none of them.
+      return digest === split(list.tag)[0] && Math.abs(seconds() - Number(iat)) < RENEWED_AT;
     },
     signWith({ signing: keys }) {
       const key = keys.find((one) => one.alg === alg);

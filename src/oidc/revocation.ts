@@ -9,6 +9,7 @@ import type { ApiKeys } from '../domain/api-keys.ts';
 import type { Actor, Audit } from '../domain/audit.ts';
 import type { KeyGuesses } from '../domain/key-guesses.ts';
 import type { Revocations } from '../domain/revocations.ts';
+import { AppError } from '../errors.ts';
 import type { Notifications } from '../storage/notifications.ts';
 import type { Database } from '../storage/pool.ts';
 import { type AccessTokenClaims, isJwt, type VerifyAccessToken } from './access-tokens.ts';
@@ -85,15 +86,22 @@ export function createRevocation(options: RevocationOptions): { withClient: Step
   ): Promise<object | undefined> {
     const claims = await options.verifyAccessToken(token);
     if (claims === undefined || !mayEnd(claims)) return undefined;
-    const { jti, exp, team_id: teamId } = claims;
+    const { jti, team_id: teamId } = claims;
     const key = { id: claims.client_id.slice(KEY.length), userId: claims.sub.startsWith('team:') ? null : claims.sub };
     const actor = holder(ctx, key);
-    await options.db.transaction(async (tx) => {
-      const isNew = await options.revocations.revoke(tx, { kind: 'token', id: jti, expiresAt: new Date(exp * 1000) });
-      if (!isNew) return;
-      const target = { kind: 'access_token', id: jti };
-      await options.audit.record(tx, { action: 'token.revoked', actor, teamId, target });
-    });
+    await options.db
+      .transaction(async (tx) => {
+        const outcome = await options.revocations.revoke(tx, claims);
+        if (outcome === 'known') return;
+        const target = { kind: 'access_token', id: jti };
+        const details = outcome === 'earlier' ? { earlier_tokens_too: true } : {};
+        await options.audit.record(tx, { action: 'token.revoked', actor, teamId, target, details });
+      })
+      .catch((error: unknown) => {
+        // Room comes as tokens expire, not at once.
+        if (error instanceof AppError && error.kind === 'resource_exhausted') ctx.set('Retry-After', '60');
+        throw error;
+      });
     return claims;
   }
 

@@ -7,10 +7,11 @@ import type { IncomingMessage } from 'node:http';
 import type Provider from 'oidc-provider';
 import type { Client, KoaContextWithOIDC } from 'oidc-provider';
 import type { CredentialUses, PresentedCredential } from '../domain/credential-uses.ts';
+import { createKeyGuesses } from '../domain/key-guesses.ts';
 import { ROOT_TEAM_ID } from '../domain/permissions.ts';
 import type { ResourceServers } from '../domain/resource-servers.ts';
-import { createThrottle, networkOf } from '../domain/throttle.ts';
-import { asAppError } from '../errors.ts';
+import { createThrottle } from '../domain/throttle.ts';
+import { asAppError, KINDS } from '../errors.ts';
 import { registrationFor } from './client-metadata.ts';
 
 export const USAGE_PATH = '/oauth2/usage';
@@ -18,14 +19,14 @@ export const USAGE_PATH = '/oauth2/usage';
 /** Limits of one report. */
 const MOST_BYTES = 128 * 1024;
 const MOST_ROWS = 500;
-const LARGEST_COUNT = 10_000_000;
+/** More than one process can answer in a minute. */
+const LARGEST_COUNT = 2_000_000;
 const LONGEST_ID = 100;
-/** Reports a minute: a client may be many processes, a network many clients, and what was counted many reports. */
+/** Reports a minute: a client may be many processes, and what was counted many reports. */
 const WINDOW_SECONDS = 60;
 const MOST_OF_CLIENT = 300;
-const MOST_OF_NETWORK = 3_000;
 
-const CREDENTIALS = ['personal_key', 'team_key', 'access_token'];
+const CREDENTIALS: unknown[] = ['personal_key', 'team_key', 'access_token'];
 
 export interface UsageOptions {
   credentialUses: Pick<CredentialUses, 'report'>;
@@ -51,16 +52,23 @@ class Refused extends Error {
 /** Keeps count across rebuilt providers: make it once. */
 export function createUsageEndpoint(options: UsageOptions) {
   const reports = createThrottle({ windowMs: WINDOW_SECONDS * 1000 });
+  const guesses = createKeyGuesses();
 
-  function slowDown(key: string, limit: number): void {
-    if (reports.take(key, limit) === 'allowed') return;
-    throw new Refused(429, 'slow_down', 'one report a minute is enough for each process');
+  /** The client that proves itself by HTTP Basic (RFC 6749 §2.3.1), as the middleware does when it introspects. */
+  async function authenticated(ctx: KoaContextWithOIDC, provider: Provider): Promise<Client> {
+    const [id, secret] = credentialsFrom(ctx.get('authorization'));
+    // Only wrong credentials count, so that strangers in a network do not silence the resource servers there.
+    const look = () => findClient(provider, id!, secret!);
+    const client = id && secret && (await guesses.check(`${id}:${secret}`, options.addressOf(ctx.req), look));
+    if (!client) throw new Refused(401, 'invalid_client', 'client authentication failed');
+    return client;
   }
 
   async function take(ctx: KoaContextWithOIDC, provider: Provider): Promise<void> {
-    slowDown(`network ${networkOf(options.addressOf(ctx.req))}`, MOST_OF_NETWORK);
-    const client = await authenticated(ctx.get('authorization'), provider);
-    slowDown(`client ${client.clientId}`, MOST_OF_CLIENT);
+    const client = await authenticated(ctx, provider);
+    if (reports.take(client.clientId, MOST_OF_CLIENT) !== 'allowed') {
+      throw new Refused(429, 'slow_down', 'one report a minute is enough for each process');
+    }
     const scope = await scopeOf(client, options.resourceServers);
     if (!ctx.is('json')) throw new Refused(415, 'invalid_request', 'the body must be application/json');
     await options.credentialUses.report(reportFrom(await bodyOf(ctx.req)), scope);
@@ -75,8 +83,9 @@ export function createUsageEndpoint(options: UsageOptions) {
         await take(ctx, provider);
         ctx.status = 204;
       } catch (error) {
-        refuse(ctx, error instanceof Refused ? error : unexpected(error), provider.issuer);
-        if (!(error instanceof Refused)) options.onError(error, ctx.req);
+        const refused = error instanceof Refused ? error : unexpected(error);
+        refuse(ctx, refused, provider.issuer);
+        if (refused.status >= 500) options.onError(error, ctx.req);
       }
     };
 
@@ -91,17 +100,15 @@ export function createUsageEndpoint(options: UsageOptions) {
   }
 }
 
-/** The client that proves itself by HTTP Basic (RFC 6749 §2.3.1), as the middleware does when it introspects. */
-async function authenticated(authorization: string, provider: Provider): Promise<Client> {
-  const [, encoded] = /^basic +([a-z0-9+/]+={0,2})$/i.exec(authorization) ?? [];
-  const [id, secret] = encoded === undefined ? [] : credentialsFrom(Buffer.from(encoded, 'base64').toString());
-  const client = id && secret ? await provider.Client.find(id) : undefined;
-  const isKnown = client?.clientAuthMethod === 'client_secret_basic' && (await client.compareClientSecret(secret!));
-  if (!isKnown) throw new Refused(401, 'invalid_client', 'client authentication failed');
-  return client;
+async function findClient(provider: Provider, id: string, secret: string): Promise<Client | undefined> {
+  const client = await provider.Client.find(id);
+  const isKnown = client?.clientAuthMethod === 'client_secret_basic' && (await client.compareClientSecret(secret));
+  return isKnown ? client : undefined;
 }
 
-function credentialsFrom(pair: string): [string, string] | [] {
+function credentialsFrom(authorization: string): [id: string, secret: string] | [] {
+  const [, encoded] = /^basic +([a-z0-9+/]+={0,2})$/i.exec(authorization) ?? [];
+  const pair = Buffer.from(encoded ?? '', 'base64').toString();
   const colon = pair.indexOf(':');
   if (colon < 1) return [];
   try {
@@ -148,7 +155,7 @@ function reportFrom(body: unknown): Report {
     const { team_id: teamId, credential, id, count } = (row ?? {}) as Record<string, unknown>;
     const isSound =
       [teamId, id].every((one) => typeof one === 'string' && one.length <= LONGEST_ID) &&
-      CREDENTIALS.includes(String(credential)) &&
+      CREDENTIALS.includes(credential) &&
       Number.isInteger(count) &&
       Number(count) > 0 &&
       Number(count) <= LARGEST_COUNT;
@@ -160,6 +167,9 @@ function reportFrom(body: unknown): Report {
 function unexpected(error: unknown): Refused {
   // What the engine's client lookup throws has the status of its cause.
   const status = (error as { status?: unknown }).status === 503 ? 503 : asAppError(error).status;
+  if (status === KINDS.resource_exhausted.status) {
+    return new Refused(status, 'slow_down', 'too many wrong credentials came from this network');
+  }
   if (status === 503) return new Refused(503, 'temporarily_unavailable', 'try again in a few seconds');
   return new Refused(500, 'server_error', 'something went wrong on our side');
 }

@@ -1,6 +1,7 @@
 /** API keys, personal and team. The text is never here: only its digest, and what people recognise a key by. */
-import { type Condition, type Listing, listRows, type Page, VERSION } from './listing.ts';
+import { type Condition, type Listing, listRows, listStatement, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
+import { GIVEN_UP, GIVEN_UP_PARTS } from './retirements.ts';
 
 export interface ApiKeyRecord {
   id: string;
@@ -69,11 +70,16 @@ const LISTING: Listing = {
     kind: { sql: 'kind', type: 'text' },
     team_id: { sql: 'team_id', type: 'uuid' },
     user_id: { sql: 'user_id', type: 'uuid' },
-    status: { sql: 'status', type: 'smallint' },
     name: { sql: 'name', type: 'text' },
     created_at: { sql: 'created_at', type: 'timestamptz' },
   },
   order: { field: 'created_at', descending: false },
+};
+
+/** A status in SQL, in parts that each have an index; no row is in two. A key that has been given up is not active. */
+const STATUS: Record<string, string[]> = {
+  1: [`status = 1 AND NOT ${GIVEN_UP}`],
+  2: ['status = 2', ...GIVEN_UP_PARTS.map((part) => `status = 1 AND ${part}`)],
 };
 
 // $2 to $4 in every statement about one key. A null narrows nothing.
@@ -113,6 +119,24 @@ export async function lockApiKey(tx: Queryable, id: string, scope: ApiKeyScope):
   const { rows } = await tx.query<ApiKeyRecord>(
     `SELECT ${COLUMNS} FROM api_keys WHERE id = $1 AND ${IN_SCOPE} FOR UPDATE`,
     one(id, scope),
+  );
+  return rows[0];
+}
+
+// $2 in every statement about a key and its text: a digest, or null for what the key was imported with.
+const IS_ITS_TEXT = `CASE
+  WHEN $2::bytea IS NULL THEN digest IS NULL OR (previous_digest IS NULL AND previous_expires_at > now())
+  ELSE digest = $2 OR (previous_digest = $2 AND previous_expires_at > now()) END`;
+
+/** As `lockApiKey`, if that text opens the key at this moment. @param digest undefined for what it was imported with */
+export async function lockApiKeyByText(
+  tx: Queryable,
+  id: string,
+  digest: Buffer | undefined,
+): Promise<ApiKeyRecord | undefined> {
+  const { rows } = await tx.query<ApiKeyRecord>(
+    `SELECT ${COLUMNS} FROM api_keys WHERE id = $1 AND ${IS_ITS_TEXT} FOR UPDATE`,
+    [id, digest ?? null],
   );
   return rows[0];
 }
@@ -166,9 +190,7 @@ export async function holdApiKeyForToken(
 ): Promise<HeldKey | undefined> {
   const { rows } = await db.query<HeldKey>(
     `UPDATE api_keys SET tokens_until = greatest(tokens_until, $3)
-     WHERE id = $1 AND status = 1 AND coalesce(expires_at > now(), true) AND CASE
-       WHEN $2::bytea IS NULL THEN digest IS NULL OR (previous_digest IS NULL AND previous_expires_at > now())
-       ELSE digest = $2 OR (previous_digest = $2 AND previous_expires_at > now()) END
+     WHERE id = $1 AND status = 1 AND coalesce(expires_at > now(), true) AND ${IS_ITS_TEXT}
      RETURNING now(), expires_at AS "expiresAt",
        CASE WHEN digest IS NOT DISTINCT FROM $2 THEN NULL ELSE previous_expires_at END AS "textExpiresAt"`,
     [id, text.digest ?? null, text.until],
@@ -176,8 +198,8 @@ export async function holdApiKeyForToken(
   return rows[0];
 }
 
-/** Keys, unless told otherwise in the order they were created. */
-export function listApiKeys(
+/** Keys, unless told otherwise in the order they were created. Those that have been given up are not active. */
+export async function listApiKeys(
   db: Queryable,
   { kind, teamId, userId }: ApiKeyScope,
   page: Page,
@@ -185,7 +207,23 @@ export function listApiKeys(
   const scope = Object.entries({ kind, team_id: teamId, user_id: userId }).flatMap(([field, value]): Condition[] =>
     value === undefined ? [] : [{ field, operator: 'eq', value }],
   );
-  return listRows(db, LISTING, { ...page, conditions: [...scope, ...(page.conditions ?? [])] });
+  const all = [...scope, ...(page.conditions ?? [])];
+  const conditions = all.filter(({ field }) => field !== 'status');
+  const statuses = new Set(all.flatMap(({ field, value }) => (field === 'status' ? [String(value)] : [])));
+  if (statuses.size === 0) return listRows(db, LISTING, { ...page, conditions });
+  if (statuses.size > 1) return [];
+  const parameters: unknown[] = [];
+  const parts = STATUS[[...statuses][0]!]!.map(
+    (where) => `(${listStatement({ ...LISTING, where }, { ...page, conditions }, parameters)})`,
+  );
+  const direction = page.order?.descending ? 'DESC' : 'ASC';
+  const by = page.order?.field === 'name' ? 'name' : '"createdAt"';
+  const { rows } = await db.query<ApiKeyRecord & { sortKey: string }>(
+    `SELECT * FROM (${parts.join(' UNION ALL ')}) AS any_part
+     ORDER BY ${by} ${direction}, id ${direction} LIMIT $${parameters.push(page.limit)}`,
+    parameters,
+  );
+  return rows;
 }
 
 /** This and the following are for a key that is locked. */

@@ -54,8 +54,11 @@ export interface CallingKeyRecord {
   sortKey: string;
 }
 
+/** A number as JavaScript can have it, whatever was reported. */
+const countable = (sql: string) => `least(${sql}, ${Number.MAX_SAFE_INTEGER})`;
+
 const USAGE: Listing = {
-  columns: `to_char(day, 'YYYY-MM-DD') AS day, team_id AS "teamId", kind, requests::float8 AS requests,
+  columns: `to_char(day, 'YYYY-MM-DD') AS day, team_id AS "teamId", kind, ${countable('requests')}::float8 AS requests,
     (SELECT name FROM teams WHERE teams.id = team_id) AS "teamName", team_id::text || ' ' || kind AS id,
     requests / (SELECT sum(same.requests) FROM credential_use_totals AS same
       WHERE same.team_id = credential_use_totals.team_id AND same.day = credential_use_totals.day)::float8 AS share`,
@@ -73,8 +76,8 @@ const OF_KEYS = `kind IN ('personal_key', 'team_key') AND day BETWEEN $1::date A
 
 /** Subqueries, and not joins: only the rows of a page are asked for. */
 const callingKeyColumns = (kind: string, requests: string, lastDay: string) =>
-  `credential AS id, credential AS "keyId", ${kind} AS kind, team_id AS "teamId", ${requests}::float8 AS requests,
-    to_char(${lastDay}, 'YYYY-MM-DD') AS "lastDay", (SELECT name FROM teams WHERE teams.id = team_id) AS "teamName",
+  `credential AS id, credential AS "keyId", ${kind} AS kind, team_id AS "teamId",
+    ${countable(requests)}::float8 AS requests, to_char(${lastDay}, 'YYYY-MM-DD') AS "lastDay", (SELECT name FROM teams WHERE teams.id = team_id) AS "teamName",
     (SELECT jsonb_build_object('name', name, 'prefix', prefix, 'lastFour', last_four, 'userId', user_id,
        'ownerEmail', (SELECT email FROM users WHERE users.id = user_id), 'externalId', external_id)
      FROM api_keys WHERE api_keys.id = credential::uuid) AS key`;
@@ -93,8 +96,8 @@ const BY_TEAM: Listing = {
 
 const BY_REQUESTS: Listing = {
   columns: callingKeyColumns('kind', 'requests', 'last_day'),
-  from: `(SELECT team_id, credential, min(kind) AS kind, sum(requests)::bigint AS requests, max(day) AS last_day
-    FROM credential_uses WHERE ${OF_KEYS} GROUP BY team_id, credential) AS called`,
+  from: `(SELECT team_id, credential, min(kind) AS kind, ${countable('sum(requests)')}::bigint AS requests,
+      max(day) AS last_day FROM credential_uses WHERE ${OF_KEYS} GROUP BY team_id, credential) AS called`,
   fields: { ...BY_TEAM.fields, requests: { sql: 'requests', type: 'bigint' } },
   order: { field: 'requests', descending: true },
   id: { sql: 'credential', type: 'text' },
@@ -159,8 +162,8 @@ export async function addUses(tx: Queryable, uses: readonly CountedUse[]): Promi
 }
 
 /**
- * Of what somebody reported, the positions of those whose credential exists in the team they say: keys, apps (in any
- * team that is there), and clients.
+ * Of what somebody reported, the positions of those whose team and credential exist: keys in their own team alone, apps
+ * and clients in any, because clients are passed tokens of other teams.
  */
 export async function findKnownUses(db: Queryable, uses: readonly CredentialUse[]): Promise<Set<number>> {
   const { rows } = await db.query<{ position: number }>(
@@ -170,10 +173,9 @@ export async function findKnownUses(db: Queryable, uses: readonly CredentialUse[
        WHEN kind IN ('personal_key', 'team_key', 'exchanged_token') THEN EXISTS (
          SELECT FROM api_keys WHERE api_keys.id = replace(credential, 'key:', '')::uuid
            AND api_keys.team_id = use.team_id AND (use.kind = 'exchanged_token' OR use.kind = api_keys.kind || '_key'))
-       WHEN kind = 'oauth2_client' THEN EXISTS (
-         SELECT FROM oauth_clients WHERE client_id = credential AND oauth_clients.team_id = use.team_id)
-       ELSE EXISTS (SELECT FROM oauth_apps WHERE client_id = credential)
-         AND EXISTS (SELECT FROM teams WHERE teams.id = use.team_id) END`,
+       ELSE EXISTS (SELECT FROM teams WHERE teams.id = use.team_id) AND CASE kind
+         WHEN 'oauth2_client' THEN EXISTS (SELECT FROM oauth_clients WHERE client_id = credential)
+         ELSE EXISTS (SELECT FROM oauth_apps WHERE client_id = credential) END END`,
     [uses.map(({ teamId }) => teamId), uses.map(({ kind }) => kind), uses.map(({ credential }) => credential)],
   );
   return new Set(rows.map(({ position }) => position - 1));

@@ -5,6 +5,7 @@
 import { GRANTED_SCOPES } from './grants.ts';
 import { type Listing, listStatement, type Page } from './listing.ts';
 import type { Queryable } from './pool.ts';
+import { GIVEN_UP, GIVEN_UP_PARTS } from './retirements.ts';
 
 export const CREDENTIAL_KINDS = ['personal_key', 'team_key', 'oauth2_client', 'oauth2_app'] as const;
 export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];
@@ -70,12 +71,18 @@ const OWNER_ENDED = `user_id IN (SELECT id FROM users WHERE NOT enabled
   UNION ALL SELECT id FROM users WHERE enabled AND expires_at <= now())`;
 const APP_ENABLED = '(SELECT enabled FROM oauth_apps WHERE oauth_apps.client_id = grants.client_id)';
 
+const UNEXPIRED = 'status = 1 AND (expires_at IS NULL OR expires_at > now())';
+
 const KEY = {
   from: 'api_keys',
   // A key that was never used has the time it was made there.
   lastUsedAt: 'last_access_at',
-  isActive: 'status = 1 AND (expires_at IS NULL OR expires_at > now())',
-  inactive: ['status = 2', 'status = 1 AND expires_at <= now()'],
+  isActive: `${UNEXPIRED} AND NOT ${GIVEN_UP}`,
+  inactive: [
+    'status = 2',
+    'status = 1 AND expires_at <= now()',
+    ...GIVEN_UP_PARTS.map((part) => `${UNEXPIRED} AND ${part}`),
+  ],
   expires: true,
 };
 const KEY_COLUMNS = `name, user_id, team_id, created_by, NULL, scopes, created_at,

@@ -34,6 +34,11 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof AppError && error.kind === 'unavailable';
 }
 
+/** Whether the same statements may succeed when they are made once more. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof AppError && error.kind === 'aborted';
+}
+
 /** Maps any failure of the driver; an AppError passes through unchanged. */
 export function databaseError(error: unknown): AppError {
   if (error instanceof AppError) return error;

@@ -5,7 +5,8 @@ import type { Queryable } from './pool.ts';
 const EXPIRED: Record<string, string> = {
   oidc_payloads:
     "SELECT ctid FROM oidc_payloads WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
-  grants: "SELECT ctid FROM grants WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
+  // A day more, as long as a token may live: removed sooner, each of them would be one more revocation.
+  grants: "SELECT ctid FROM grants WHERE expires_at < now() - interval '25 hours' LIMIT $1 FOR UPDATE SKIP LOCKED",
   revocations:
     "SELECT ctid FROM revocations WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
   former_lifetimes:

@@ -17,6 +17,8 @@ export interface RetirementRecord extends RetirementSubject {
   retiresAt: Date;
   /** Where what replaces the keys is described. */
   replacementUrl: string | null;
+  /** Whether the root team made or changed it: the team it concerns does not then. */
+  setByRoot: boolean;
   createdBy: string | null;
   /** Since when the keys are deprecated. */
   createdAt: Date;
@@ -27,6 +29,7 @@ export interface RetirementRecord extends RetirementSubject {
 export interface NewRetirement extends RetirementSubject {
   retiresAt: Date;
   replacementUrl: string | null;
+  setByRoot: boolean;
   createdBy: string | null;
 }
 
@@ -36,7 +39,8 @@ export interface RetirementScope {
 }
 
 const COLUMNS = `id, key_id AS "keyId", team_id AS "teamId", prefix, retires_at AS "retiresAt",
-  replacement_url AS "replacementUrl", created_by AS "createdBy", created_at AS "createdAt", updated_at AS "updatedAt",
+  replacement_url AS "replacementUrl", set_by_root AS "setByRoot", created_by AS "createdBy", created_at AS "createdAt",
+  updated_at AS "updatedAt",
   (SELECT name FROM api_keys WHERE api_keys.id = key_id) AS "keyName",
   (SELECT name FROM teams WHERE teams.id = team_id) AS "teamName", ${VERSION}`;
 
@@ -46,11 +50,28 @@ const LISTING: Listing = {
   fields: {
     key_id: { sql: 'key_id', type: 'uuid' },
     team_id: { sql: 'team_id', type: 'uuid' },
+    prefix: { sql: 'prefix', type: 'text' },
     created_at: { sql: 'created_at', type: 'timestamptz' },
     retires_at: { sql: 'retires_at', type: 'timestamptz' },
   },
   order: { field: 'created_at', descending: false },
 };
+
+// Each by an index of its own.
+const REASONS = [
+  'id IN (SELECT key_id FROM retirements WHERE key_id IS NOT NULL AND retires_at <= now())',
+  `team_id IN (SELECT due.team_id FROM retirements AS due
+    WHERE due.key_id IS NULL AND due.prefix IS NULL AND due.team_id IS NOT NULL AND due.retires_at <= now())`,
+  `EXISTS (SELECT FROM retirements AS due WHERE due.key_id IS NULL AND due.retires_at <= now()
+    AND (due.team_id = api_keys.team_id OR due.team_id IS NULL) AND starts_with(api_keys.prefix, due.prefix))`,
+];
+
+/** Whether a row of `api_keys` has been given up, as far as what is kept of its text tells. */
+export const GIVEN_UP = `(${REASONS.join(' OR ')})`;
+/** The same in parts that each have an index; no row is in two. */
+export const GIVEN_UP_PARTS = REASONS.map((one, place) =>
+  [one, ...REASONS.slice(0, place).map((other) => `NOT ${other}`)].join(' AND '),
+);
 
 const IN_SCOPE = '($2::uuid IS NULL OR team_id = $2)';
 
@@ -70,11 +91,26 @@ export async function listRetirementRules(db: Queryable): Promise<RetirementRule
   return rows;
 }
 
-/** How many there are of a team (null: of no team). */
-export async function countRetirements(db: Queryable, teamId: string | null): Promise<number> {
-  const { rows } = await db.query<{ count: number }>(
-    'SELECT count(*)::int AS count FROM retirements WHERE team_id IS NOT DISTINCT FROM $1',
+/** How many there are of a team (null: of no team), and in all. */
+export async function countRetirements(
+  db: Queryable,
+  teamId: string | null,
+): Promise<{ ofTeam: number; inAll: number }> {
+  const { rows } = await db.query<{ ofTeam: number; inAll: number }>(
+    `SELECT count(*)::int AS "inAll", count(*) FILTER (WHERE team_id IS NOT DISTINCT FROM $1)::int AS "ofTeam"
+     FROM retirements`,
     [teamId],
+  );
+  return rows[0]!;
+}
+
+/** How many keys that are not switched off one may concern, as far as the first characters that are kept tell. */
+export async function countKeysOf(db: Queryable, { keyId, teamId, prefix }: RetirementSubject): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM api_keys
+     WHERE status = 1 AND ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR team_id = $2)
+       AND ($3::text IS NULL OR starts_with(prefix, $3) OR starts_with($3, prefix))`,
+    [keyId, teamId, prefix],
   );
   return rows[0]!.count;
 }
@@ -82,9 +118,9 @@ export async function countRetirements(db: Queryable, teamId: string | null): Pr
 /** @throws AppError `already_exists` for the subject; `failed_precondition` when the team or key does not exist */
 export async function insertRetirement(db: Queryable, made: NewRetirement): Promise<RetirementRecord> {
   const { rows } = await db.query<RetirementRecord>(
-    `INSERT INTO retirements (key_id, team_id, prefix, retires_at, replacement_url, created_by)
-     VALUES ($1, $2, $3, $4, $5, $6) RETURNING ${COLUMNS}`,
-    [made.keyId, made.teamId, made.prefix, made.retiresAt, made.replacementUrl, made.createdBy],
+    `INSERT INTO retirements (key_id, team_id, prefix, retires_at, replacement_url, set_by_root, created_by)
+     VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ${COLUMNS}`,
+    [made.keyId, made.teamId, made.prefix, made.retiresAt, made.replacementUrl, made.setByRoot, made.createdBy],
   );
   return rows[0]!;
 }
@@ -128,11 +164,12 @@ export function listRetirements(
 export async function updateRetirement(
   tx: Queryable,
   id: string,
-  { retiresAt, replacementUrl }: Pick<RetirementRecord, 'retiresAt' | 'replacementUrl'>,
+  { retiresAt, replacementUrl, setByRoot }: Pick<RetirementRecord, 'retiresAt' | 'replacementUrl' | 'setByRoot'>,
 ): Promise<RetirementRecord> {
   const { rows } = await tx.query<RetirementRecord>(
-    `UPDATE retirements SET retires_at = $2, replacement_url = $3, updated_at = now() WHERE id = $1 RETURNING ${COLUMNS}`,
-    [id, retiresAt, replacementUrl],
+    `UPDATE retirements SET retires_at = $2, replacement_url = $3, set_by_root = $4, updated_at = now()
+     WHERE id = $1 RETURNING ${COLUMNS}`,
+    [id, retiresAt, replacementUrl, setByRoot],
   );
   return rows[0]!;
 }

@@ -37,6 +37,17 @@ test('`credential usage` says how requests are shared, the newest day first', as
   expect(out).toMatch(/^DAY +TEAM +KIND +REQUESTS +SHARE\n.*personal_key +3 +75\.0 %\n/);
 });
 
+test('a small share is not called none', async () => {
+  const other = await all.makeTeam();
+  const uses = createCredentialUses(all);
+  uses.count({ teamId: other.id, kind: 'team_key', credential: keyId });
+  uses.count({ teamId: other.id, kind: 'oauth2_app', credential: 'app_x' }, 1_000_000);
+  await uses.close();
+  const { out } = await all.run('credential', 'usage', '--team', other.id);
+  expect(out).toMatch(/ 1 +<0\.1 %\n/);
+  await all.db.query('DELETE FROM teams WHERE id = $1', [other.id]);
+});
+
 test('`credential callers` says who still calls with keys', async () => {
   const [one, ...others] = await all.json('credential', 'callers', '--team', team.id);
   expect(others).toEqual([]);

@@ -24,8 +24,8 @@ test('keys are retired, put off and taken back', async () => {
       team_name: team.name,
       prefix: null,
     },
-    ...{ retires_at: expect.any(String), replacement_url: 'https://example.com/new', created_by: null },
-    ...{ created_at: expect.any(String), updated_at: expect.any(String) },
+    ...{ retires_at: expect.any(String), replacement_url: 'https://example.com/new', set_by_root: true },
+    ...{ created_at: expect.any(String), updated_at: expect.any(String), created_by: null },
   });
   expect(Math.round((Date.parse(made.retires_at) - Date.now()) / 86_400_000)).toBe(90);
   await json('create', '--team', team.name, '--prefix', 'lkt_', '--at', '2098-01-31');
@@ -51,5 +51,16 @@ test('what is not there or cannot be is said', async () => {
   expect(await retirement('delete', 'nope')).toMatchObject(missing);
   expect(await retirement('create', '--prefix', 'acme_')).toMatchObject({ code: 2 });
   expect(await retirement('create', '--at', '1d')).toMatchObject({ code: 1, err: expect.stringContaining('key_id') });
-  expect(await retirement('list', '--key', 'nope')).toMatchObject({ code: 1 });
+  expect(await retirement('list', '--key', 'nope')).toMatchObject({ code: 1, err: expect.stringContaining('UUID') });
+  const linked = await retirement('create', '--prefix', 'acme_', '--at', '1d', '--replacement', 'docs');
+  expect(linked).toMatchObject({ code: 1, err: expect.stringContaining('https://') });
+});
+
+test('it is said how many keys one concerns', async () => {
+  const team = await all.makeTeam();
+  const create = async (...more: string[]) =>
+    (await retirement('create', '--team', team.id, '--at', '1d', ...more)).out;
+  expect(await create()).toMatch(/concerns 0 keys now/);
+  await all.apiKeys.createTeam({ teamId: team.id, name: 'push' }, TESTER);
+  expect(await create('--prefix', 'lkt_')).toMatch(/concerns 1 key now/);
 });

@@ -78,6 +78,7 @@ test('a resource server is registered, listed, changed and deleted', async () =>
   const update = (...words: string[]) => json('resource-server', 'update', made.id, ...words);
   const closed = await update('--no-api-keys', '--client', clientId);
   expect(closed).toMatchObject({ name: 'All', accepts_api_keys: false, client_ids: [clientId] });
+  expect((await latchkey('resource-server', 'show', made.id)).out).toMatch(/^accepts_api_keys +no$/m);
   expect(await update('--api-keys')).toMatchObject({ accepts_api_keys: true, client_ids: [clientId] });
   const last = await update('--client', '');
   expect(last).toEqual({ ...changed, updated_at: last.updated_at });

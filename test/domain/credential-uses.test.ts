@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type CredentialUse, createCredentialUses, lastDays, useOf } from '../../src/domain/credential-uses.ts';
 import { createPurge } from '../../src/domain/purge.ts';
 import { AppError } from '../../src/errors.ts';
+import type { Queryable } from '../../src/storage/pool.ts';
 import { later } from '../support/clock.ts';
 import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
@@ -110,6 +111,85 @@ describe('counting', () => {
     expect(await written(teamId)).toHaveLength(1);
   });
 
+  test('counts of a team that is being changed while the process ends are not lost', async () => {
+    const teamId = await makeTeam();
+    const own = createCredentialUses({ ...all, interval: 3_600_000 });
+    own.count(useOfKey(teamId));
+    let closing: Promise<void> | undefined;
+    await all.db.transaction(async (tx) => {
+      await tx.query('SELECT FROM teams WHERE id = $1 FOR UPDATE', [teamId]);
+      await own.flush();
+      closing = own.close();
+    });
+    await closing;
+    expect(await written(teamId)).toHaveLength(1);
+  });
+
+  test('what cannot be written costs nothing else its place', async () => {
+    const [teamId, other] = [await makeTeam(), await makeTeam()];
+    const problems: unknown[] = [];
+    const own = createCredentialUses({ ...all, interval: 3_600_000, onError: (error) => problems.push(error) });
+    for (let n = 0; n < 9; n += 1) own.count(useOfKey(n % 2 === 0 ? teamId : other));
+    own.count({ ...useOfKey(teamId), kind: 'session' as 'team_key' });
+    for (let n = 0; n < 9; n += 1) own.count(useOfKey(n % 2 === 0 ? teamId : other));
+    await own.close();
+    expect([(await written(teamId)).length, (await written(other)).length, problems.length]).toEqual([10, 8, 1]);
+  });
+
+  test('where nothing at all can be written, there is an end to trying', async () => {
+    const teamId = await makeTeam();
+    let tries = 0;
+    const transaction: typeof all.db.transaction = () => {
+      tries += 1;
+      return Promise.reject(new AppError('internal', 'broken'));
+    };
+    const problems: unknown[] = [];
+    const own = createCredentialUses({
+      ...{ ...all, db: { ...all.db, transaction } },
+      ...{ interval: 3_600_000, onError: (error: unknown) => problems.push(error) },
+    });
+    for (let n = 0; n < 3_000; n += 1) own.count(useOfKey(teamId));
+    await own.close();
+    expect(tries).toBeLessThan(200);
+    expect(problems.length).toBeGreaterThan(0);
+  });
+
+  test('what is written is not written once more when the look for other teams fails', async () => {
+    const [teamId, gone] = [await makeTeam(), randomUUID()];
+    let isBroken = true;
+    const breaking = (db: Queryable): Queryable => ({
+      query: (text, values) =>
+        isBroken && text.startsWith('SELECT id FROM teams') && !text.includes('FOR KEY SHARE')
+          ? Promise.reject(new AppError('unavailable', 'away'))
+          : db.query(text, values),
+    });
+    const transaction: typeof all.db.transaction = (work) => all.db.transaction((tx) => work(breaking(tx)));
+    const own = createCredentialUses({
+      ...{ ...all, interval: 3_600_000 },
+      db: { ...all.db, ...breaking(all.db), transaction },
+    });
+    for (const id of [teamId, gone]) own.count(useOfKey(id));
+    await own.flush();
+    isBroken = false;
+    await own.close();
+    expect(await written(teamId)).toEqual([expect.stringMatching(/ 1$/)]);
+  });
+
+  test('a sum beyond what a number can be is the largest number', async () => {
+    const teamId = await makeTeam();
+    const most = Number.MAX_SAFE_INTEGER;
+    const one = useOfKey(teamId);
+    for (let time = 0; time < 2; time += 1) {
+      uses.count(one, most);
+      await uses.flush();
+    }
+    expect(await usage(teamId)).toMatchObject([{ requests: most, share: 1 }]);
+    for (const field of ['requests', 'team_id']) {
+      const order = { field, descending: true };
+      expect(await uses.listKeys({ ...lastDays(1), teamId }, { limit: 9, order })).toMatchObject([{ requests: most }]);
+    }
+  });
+
   test('is written by itself a moment later', async () => {
     const teamId = await makeTeam();
     const soonWritten = createCredentialUses({ ...all, interval: 5 });
@@ -175,10 +255,10 @@ describe('what a resource server reports', () => {
       one('team_key', randomUUID(), 100),
       one('access_token', `svc_${'a'.repeat(22)}`, 100),
       one('access_token', 'something else', 100),
-      { ...one('access_token', client.clientId, 100), teamId: other },
       { ...one('team_key', key.id, 100), teamId: randomUUID() },
     ];
-    await uses.report(rows, {});
+    // A client may have been passed the token of somebody in another team.
+    await uses.report([...rows, { ...one('access_token', client.clientId, 6), teamId: other }], {});
     // Somebody who may speak for the other team alone.
     await uses.report([...rows, { ...one('team_key', foreign.id, 7), teamId: other }], { teamId: other });
     await uses.flush();
@@ -188,7 +268,10 @@ describe('what a resource server reports', () => {
       ['oauth2_client', 5],
       ['team_key', 5],
     ]);
-    expect(await counted(other)).toEqual([['team_key', 7]]);
+    expect((await counted(other)).toSorted()).toEqual([
+      ['oauth2_client', 6],
+      ['team_key', 7],
+    ]);
   });
 });
 

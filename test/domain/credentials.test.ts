@@ -175,6 +175,34 @@ test('what an owner who is disabled or has expired could do is not active', asyn
   await all.db.query('DELETE FROM grants WHERE id = $1', [elsewhere]);
 });
 
+test('a key that has been given up is not active, whatever it was retired with', async () => {
+  const [ours, theirs] = [(await all.makeTeam()).id, (await all.makeTeam()).id];
+  const make = async (teamId: string, name: string) => (await all.apiKeys.createTeam({ teamId, name }, TESTER)).key;
+  const keys = [await make(ours, 'a'), await make(ours, 'b'), await make(ours, 'c'), await make(theirs, 'd')];
+  const states = async (teamId = ours) => {
+    const of = async (isActive?: boolean) =>
+      (await inventory.list({ teamId, isActive }, { limit: 10 })).map((one) => [one.name, one.isActive]);
+    const [both, active, not] = [await of(), await of(true), await of(false)];
+    expect(both.filter(([, isActive]) => isActive)).toEqual(active);
+    expect(both.filter(([, isActive]) => !isActive)).toEqual(not);
+    return not.map(([name]) => name).join('');
+  };
+  const past = { retiresAt: new Date(Date.now() - 1_000) };
+  await all.retirements.create({ teamId: ours, retiresAt: new Date(Date.now() + 60_000) }, {}, TESTER);
+  await all.retirements.create({ keyId: keys[0]!.id, ...past }, {}, TESTER);
+  expect(await states()).toBe('a');
+  await all.retirements.create({ teamId: ours, prefix: keys[1]!.prefix, ...past }, {}, TESTER);
+  await all.retirements.create({ prefix: keys[0]!.prefix, ...past }, {}, TESTER);
+  expect(await states()).toBe('ab');
+  await all.retirements.create({ prefix: keys[2]!.prefix, ...past }, {}, TESTER);
+  expect(await states()).toBe('abc');
+  expect(await states(theirs)).toBe('');
+  await all.retirements.create({ teamId: theirs, ...past }, {}, TESTER);
+  expect(await states(theirs)).toBe('d');
+  for (const teamId of [ours, theirs]) await all.teams.delete(teamId, TESTER);
+  await all.db.query('DELETE FROM retirements');
+});
+
 test('pages follow each other across the kinds, in both directions, also where times are equal', async () => {
   for (let count = 0; count < 4; count += 1) {
     const at = { teamId: other, name: `${count}` };

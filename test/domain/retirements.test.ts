@@ -1,7 +1,13 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createKeyImport } from '../../src/domain/key-import.ts';
-import { createRetirements, MOST_RETIREMENTS, noticeOf, type RetirementInput } from '../../src/domain/retirements.ts';
+import {
+  createRetirements,
+  MOST_IN_ALL,
+  MOST_RETIREMENTS,
+  noticeOf,
+  type RetirementInput,
+} from '../../src/domain/retirements.ts';
 import { later } from '../support/clock.ts';
 import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { TESTER } from '../support/people.ts';
@@ -116,10 +122,13 @@ describe('what a retirement does to a key', () => {
     for (const text of [live!, trial!]) await imported(teamId, text, 'acme_');
     const { retiresAt } = await retire({ prefix: 'acme_live_' });
     expect([await untilOf(live!), await untilOf(trial!)]).toEqual([retiresAt, undefined]);
-    // What is kept does not tell them apart, so lists do not say of either what they cannot know.
-    expect((await all.apiKeys.list({ teamId })).map((key) => key.retiresAt)).toEqual([null, null]);
-    await retire({ teamId, prefix: 'acme_', retiresAt: inHours(3) });
-    expect((await all.apiKeys.list({ teamId })).map((key) => key.retiresAt)).not.toContain(null);
+    // What is kept does not tell them apart: lists warn of both, and call neither dead that may be alive.
+    expect((await all.apiKeys.list({ teamId })).map((key) => key.retiresAt)).toEqual([retiresAt, retiresAt]);
+    await later(2 * HOUR, async () => {
+      expect([await untilOf(live!), await untilOf(trial!)]).toEqual(['retired', undefined]);
+      expect((await all.apiKeys.list({ teamId })).map(({ status }) => status)).toEqual([1, 1]);
+    });
+    expect((await all.apiKeys.list({ teamId: (await teamKey()).teamId })).map((key) => key.retiresAt)).toEqual([null]);
   });
 
   test('of several the earliest counts, whichever kind it is', async () => {
@@ -169,6 +178,47 @@ describe('what a retirement does to a key', () => {
     expect(await all.apiKeys.find(key.id)).toMatchObject({ retiresAt });
   });
 
+  test('a key whose day has come is INACTIVE, also where keys are filtered by that, in every order', async () => {
+    const team = await all.makeTeam();
+    const { keys } = { keys: await Promise.all([1, 2, 3, 4].map(() => teamKey(team))) };
+    const off = await teamKey(team);
+    await all.apiKeys.revoke(off.key.id, {}, TESTER);
+    const found = async (value: number, order = { field: 'name', descending: true }) => {
+      const conditions = [{ field: 'status', operator: 'eq' as const, value }];
+      const pages: string[] = [];
+      for (let after: { id: string; sortKey: string } | undefined, turn = 0; turn < 9; turn += 1) {
+        const [key] = await all.apiKeys.list(
+          { teamId: team.id },
+          { limit: 1, conditions, order, ...(after && { after }) },
+        );
+        if (key === undefined) break;
+        expect(key.status).toBe(value);
+        pages.push(key.id);
+        after = key;
+      }
+      return pages;
+    };
+    const ids = keys.map(({ key }) => key.id);
+    const today = { retiresAt: new Date(Date.now() - 1_000) };
+    await retire({ keyId: ids[0]!, ...today });
+    expect([await found(1), await found(2)]).toEqual([
+      ids.slice(1).toSorted().toReversed(),
+      [ids[0]!, off.key.id].toSorted().toReversed(),
+    ]);
+    await retire({ teamId: team.id, prefix: keys[1]!.key.prefix, ...today });
+    expect((await found(2)).toSorted()).toEqual([...ids.slice(0, 2), off.key.id].toSorted());
+    await retire({ prefix: keys[2]!.key.prefix, ...today });
+    expect((await found(1, { field: 'created_at', descending: false })).toSorted()).toEqual([ids[3]]);
+    const all4 = await retire({ teamId: team.id, ...today });
+    const byTime = await found(2, { field: 'created_at', descending: false });
+    expect(byTime).toEqual((await all.apiKeys.list({ teamId: team.id })).map(({ id }) => id));
+    expect([await found(1), byTime.length]).toEqual([[], 5]);
+    await all.retirements.delete(all4.id, {}, TESTER);
+    await all.notifications.settle();
+    expect(await found(1)).toEqual([ids[3]]);
+    expect(await all.apiKeys.find(ids[0]!)).toMatchObject({ status: 2 });
+  });
+
   test('it ends with its key, and with its team', async () => {
     const { teamId, key } = await teamKey();
     const [ofKey, ofTeam] = [await retire({ keyId: key.id }), await retire({ teamId })];
@@ -198,6 +248,18 @@ test('tokens that were issued for longer end, and those that end sooner anyway s
   expect((await ended())[0]!.revoked_before.getTime()).toBeLessThanOrEqual(Date.now() + 1_000);
   await all.retirements.update(one.id, { retiresAt: new Date() }, {}, TESTER);
   expect((await ended()).map(({ id }) => id).toSorted()).toEqual([long.key.id, short.key.id].toSorted());
+});
+
+test('a token of the former text of a rotated key ends when that text is given up', async () => {
+  const teamId = (await all.makeTeam()).id;
+  await imported(teamId, `rota_${randomBytes(9).toString('hex')}`, 'rota_');
+  const [{ id } = { id: '' }] = await all.apiKeys.list({ teamId });
+  await all.apiKeys.rotate(id, { overlapSeconds: HOUR }, {}, TESTER);
+  await all.db.query('UPDATE api_keys SET tokens_until = $2 WHERE id = $1', [id, inHours(0.5)]);
+  await all.db.query('DELETE FROM revocations WHERE id = $1', [id]);
+  await retire({ prefix: 'rota_', retiresAt: new Date() });
+  const { rows } = await all.db.query("SELECT id FROM revocations WHERE kind = 'key' AND id = $1", [id]);
+  expect(rows).toEqual([{ id }]);
 });
 
 describe('what may be retired', () => {
@@ -257,6 +319,46 @@ describe('what may be retired', () => {
     expect(await all.retirements.find(other.id)).toMatchObject({ retiresAt: other.retiresAt });
   });
 
+  test('row 110: what the root team set or changed, the team it concerns reads and does not undo', async () => {
+    const { teamId, key } = await teamKey();
+    const scope = { teamId };
+    const [theirs, own] = [await retire({ teamId }), await retire({ keyId: key.id }, scope)];
+    expect([theirs.setByRoot, own.setByRoot]).toEqual([true, false]);
+    const refused = async ({ id }: { id: string }) => {
+      for (const change of [
+        () => all.retirements.update(id, { retiresAt: inHours(9) }, scope, TESTER),
+        () => all.retirements.delete(id, scope, TESTER),
+      ]) {
+        await expect(change()).rejects.toMatchObject({
+          kind: 'permission_denied',
+          message: expect.stringMatching(/root team/),
+        });
+      }
+    };
+    await refused(theirs);
+    expect(await all.retirements.find(theirs.id, scope)).toEqual(theirs);
+    expect(await all.retirements.update(own.id, { retiresAt: inHours(5) }, scope, TESTER)).toMatchObject({
+      setByRoot: false,
+    });
+    const taken = await all.retirements.update(own.id, { retiresAt: inHours(2) }, {}, TESTER);
+    expect(taken.setByRoot).toBe(true);
+    await refused(own);
+    await all.retirements.delete(theirs.id, {}, TESTER);
+  });
+
+  test('it is said how many keys one concerns', async () => {
+    const { teamId, key } = await teamKey();
+    await Promise.all([1, 2].map(() => teamKey({ id: teamId })));
+    const off = await teamKey({ id: teamId });
+    await all.apiKeys.revoke(off.key.id, {}, TESTER);
+    await imported(teamId, `count_${randomBytes(9).toString('hex')}`, 'count_');
+    const counts: number[] = [];
+    for (const input of [{ keyId: key.id }, { teamId }, { teamId, prefix: 'lkt_' }, { prefix: 'count_live' }]) {
+      counts.push(await all.retirements.countKeys(await retire(input)));
+    }
+    expect(counts).toEqual([1, 4, 3, 1]);
+  });
+
   test('what there is not is not found', async () => {
     for (const id of [randomUUID(), 'x']) {
       await expect(retire({ keyId: id })).rejects.toMatchObject({ kind: 'not_found' });
@@ -286,6 +388,25 @@ describe('what may be retired', () => {
     await expect(retire({ keyId: key.id })).rejects.toMatchObject({ kind: 'failed_precondition' });
     await all.db.query('DELETE FROM retirements WHERE team_id = $1', [teamId]);
     await retire({ keyId: key.id });
+  });
+
+  test('there is an end to how many there can be in all', async () => {
+    const { teamId } = await teamKey();
+    const { key } = await teamKey();
+    await all.db.query('ALTER TABLE retirements DISABLE TRIGGER USER');
+    await all.db.query(
+      `INSERT INTO retirements (team_id, prefix, retires_at) SELECT $1, 'p-' || n, now() + interval '1 day'
+       FROM generate_series(1, $2::int) AS n`,
+      [teamId, MOST_IN_ALL],
+    );
+    await all.db.query('ALTER TABLE retirements ENABLE TRIGGER USER');
+    await expect(retire({ keyId: key.id })).rejects.toMatchObject({ kind: 'failed_precondition' });
+    await all.db.query('DELETE FROM retirements WHERE team_id = $1', [teamId]);
+    await retire({ keyId: key.id });
+  });
+
+  test('a link without a scheme is told what it lacks', async () => {
+    await expect(retire({ prefix: 'acme', replacementUrl: 'docs.example.com' })).rejects.toThrow('https://');
   });
 });
 
@@ -323,4 +444,7 @@ test('what is told to callers has the form of the RFCs', () => {
     ...plain,
     Link: `<${LINK}>; rel="deprecation sunset"`,
   });
+  // RFC 9745 §4: an end before the beginning is none, and "now" may have passed when it is written.
+  const late = { ...retirement, replacementUrl: null, createdAt: new Date('2027-03-01T12:30:03Z') };
+  expect(noticeOf(late)).toEqual({ ...plain, Deprecation: `@${Date.parse('2027-03-01T12:30:00Z') / 1000}` });
 });

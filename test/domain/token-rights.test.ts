@@ -80,6 +80,18 @@ test('a token got for a key: what the key may do now, for its own user and team 
   expect(await rights(userId, from[0]!, teamId, from)).toBeUndefined();
 });
 
+test('a key that has been retired by what it is, or by how it begins: nothing for its tokens either', async () => {
+  const made = [await all.makeTeam(), await all.makeTeam()];
+  for (const [which, { id }] of made.entries()) {
+    const { key } = await all.apiKeys.createTeam({ teamId: id, name: 't' }, TESTER);
+    const of = () => rights(`team:${id}`, `key:${key.id}`, id, [`key:${key.id}`]);
+    expect(await of()).toBeDefined();
+    const subject = which === 0 ? { keyId: key.id } : { teamId: id, prefix: 'lkt_' };
+    await all.retirements.create({ ...subject, retiresAt: new Date() }, {}, TESTER);
+    expect(await of()).toBeUndefined();
+  }
+});
+
 test('a key without scopes: its token has nothing that only scopes can name; a team key is its team', async () => {
   const userId = await member('Admin');
   const { key } = await all.apiKeys.createPersonal({ userId, teamId, name: 'k' }, TESTER);
@@ -111,6 +123,8 @@ test('a token that was passed on: what app, user and whoever acts may all do, wh
   const twice = [...from, 'token:b', `client:${first.clientId}`];
   expect(await rights(userId, second.clientId, teamId, twice)).toEqual(['users:write']);
   expect(await rights(await member('Viewer'), second.clientId, teamId, twice)).toEqual([]);
+  // With the API it was for before.
+  expect(await rights(userId, first.clientId, teamId, [...from, 'aud:urn:a:b'])).toEqual(['providers:read']);
   for (const words of [
     [],
     'client:x',
@@ -119,6 +133,8 @@ test('a token that was passed on: what app, user and whoever acts may all do, wh
     ['token:a', `client:${first.clientId}`],
     ['token:a', `client:app_${'a'.repeat(22)}`],
     [...from, 'other:x'],
+    ['aud:x'],
+    [...from, 'aud:x', 'aud:y'],
   ]) {
     expect([words, await rights(userId, second.clientId, teamId, words)]).toEqual([words, undefined]);
   }

@@ -6,7 +6,6 @@ import type { Context, Middleware, Next } from 'koa';
 import type { Audit } from '../../domain/audit.ts';
 import type { Authority } from '../../domain/authority.ts';
 import type { Caller } from '../../domain/authorization.ts';
-import type { CredentialUses } from '../../domain/credential-uses.ts';
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
 import { countUse, createResourceOptions, type LocalCheckOptions, ownApi } from '../resource-options.ts';
@@ -18,7 +17,6 @@ export interface AuthenticationOptions extends Pick<SessionOptions, 'sessionOf' 
   audience: string;
   audit: Pick<Audit, 'note'>;
   authority: LocalCheckOptions['authority'] & Pick<Authority, 'teamsOf'>;
-  credentialUses: Pick<CredentialUses, 'count'>;
   scopesSupported: string[];
 }
 

@@ -12,9 +12,9 @@ import {
 import { isUuid } from '../../domain/names.ts';
 import { invalidField } from '../../errors.ts';
 import { type FilterField, filter, parseTime } from './filter.ts';
+import { RETIRES_AT } from './key-operations.ts';
 import { list } from './list.ts';
 import type { Noun } from './routes.ts';
-import { time } from './schemas.ts';
 
 const DEFAULT_DAYS = 30;
 
@@ -47,7 +47,7 @@ const CALLING_KEY = z
     team_name: z.string(),
     requests: z.int().meta({ description: 'In the days that were asked for' }),
     last_day: day.meta({ description: 'The last of these days on which it was used' }),
-    retires_at: time.nullable().meta({ description: 'When it is to be given up; null: it is not' }),
+    retires_at: RETIRES_AT,
   })
   .meta({ id: 'CallingKey' });
 
@@ -84,7 +84,8 @@ export function createCredentialUsageOperations({ credentialUses }: { credential
       summary: 'Requests per day, team and kind of credential',
       description:
         'Of your team, or of any team within your reach. Counted are requests to this API and to `/oauth2/verify`, ' +
-        'and those that resource servers with the middleware of this project report once a minute.',
+        'and those that resource servers with the middleware of this project report once a minute. Here they count ' +
+        'also after the key has been given up, although they are refused.',
       item: USAGE,
       filters: { day: dayFilter, team_id: filter.uuid, kind: kindFilter },
       orders: ['day'],

@@ -4,7 +4,7 @@ import { requireTeamInReach, teamReach } from '../../domain/authorization.ts';
 import { CREDENTIAL_KINDS, type Credential, type Credentials } from '../../domain/credentials.ts';
 import { isUuid } from '../../domain/names.ts';
 import { type FilterField, filter } from './filter.ts';
-import { STATUS } from './key-operations.ts';
+import { RETIRES_AT, STATUS } from './key-operations.ts';
 import { list } from './list.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
@@ -25,8 +25,10 @@ const CREDENTIAL = z
     created_at: time,
     last_used_at: time.nullable().meta({ description: 'Null: never' }),
     expires_at: time.nullable().meta({ description: 'Null: never' }),
-    retires_at: time.nullable().meta({ description: 'When a key is to be given up; null: it is not' }),
-    status: STATUS.output.meta({ description: 'INACTIVE: it, its owner or its app is revoked, disabled or expired' }),
+    retires_at: RETIRES_AT,
+    status: STATUS.output.meta({
+      description: 'INACTIVE: it, its owner or its app is revoked, disabled, expired or given up',
+    }),
     prefix: z.string().nullable().meta({ description: "First characters of the key or of a client's newest secret" }),
     client_id: z.string().nullable(),
   })

@@ -53,15 +53,9 @@ function tooLarge(error: unknown): never {
 function parse(bytes: Buffer): unknown {
   try {
     // RFC 8259 §8.1: UTF-8; what is not is refused, not repaired.
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), (name, value: unknown) => {
-      if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) {
-        throw invalidField(
-          name.slice(0, LONGEST_FIELD),
-          'has characters that cannot be stored (NUL or half a surrogate pair)',
-        );
-      }
-      return value;
-    });
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    requireStorable(value, []);
+    return value;
   } catch (error) {
     throw error instanceof AppError
       ? error
@@ -69,13 +63,25 @@ function parse(bytes: Buffer): unknown {
   }
 }
 
+function requireStorable(value: unknown, path: readonly string[]): void {
+  if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) {
+    throw invalidField(nameOf(path), 'has characters that cannot be stored (NUL or half a surrogate pair)');
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, one] of Object.entries(value)) requireStorable(one, [...path, name]);
+}
+
+function nameOf(path: readonly string[]): string {
+  return path.join('.').slice(0, LONGEST_FIELD) || 'body';
+}
+
 function violations(issue: z.core.$ZodIssue): FieldViolation[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
-      field: [...path, key].join('.').slice(0, LONGEST_FIELD),
+      field: nameOf([...path, key]),
       description: 'is not a known field',
     }));
   }
-  return [{ field: path.join('.').slice(0, LONGEST_FIELD) || 'body', description: issue.message }];
+  return [{ field: nameOf(path), description: issue.message }];
 }

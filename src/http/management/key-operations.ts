@@ -10,6 +10,11 @@ import { time } from './schemas.ts';
 
 /** Of keys. */
 export const STATUS = enumeration({ ACTIVE, INACTIVE });
+export const RETIRES_AT = time.nullable().meta({
+  description:
+    'When a key is to be given up (key retirements), or may be: of a key that was imported with less of its prefix ' +
+    'than a retirement names. Null: it is not',
+});
 
 export const keyFilters = { team_id: filter.uuid, status: filter.enumeration(STATUS), name: filter.text };
 export const keyOrders = ['created_at', 'name'] as const;
@@ -28,7 +33,7 @@ export const keyFields = {
   prefix: z.string().meta({ description: 'How the key begins, to recognise it by' }),
   last_four: z.string().meta({ description: 'How it ends' }),
   expires_at: time.nullable(),
-  retires_at: time.nullable().meta({ description: 'When it is to be given up (key retirements); null: it is not' }),
+  retires_at: RETIRES_AT,
   created_by: z.string().nullable().meta({ description: 'The user who made it' }),
 };
 

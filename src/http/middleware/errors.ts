@@ -39,7 +39,7 @@ export function handleErrors({ renderPage, onError }: ErrorOptions): Middleware 
   };
 }
 
-/** The body of a failed management request: google.rpc.Status (wire contract). */
+/** The body of a failed request to the management API or `/oauth2/verify`: google.rpc.Status (wire contract). */
 export function rpcStatus(error: AppError): object {
   const details =
     error.fields.length === 0
@@ -48,8 +48,11 @@ export function rpcStatus(error: AppError): object {
   return { code: KINDS[error.kind].rpc, message: error.message, details };
 }
 
+/** Where every failure is a google.rpc.Status, whatever is accepted. */
+const OF_API = /^\/(?:api\/|oauth2\/verify$)/;
+
 async function render(ctx: Context, error: AppError, renderPage: ErrorOptions['renderPage']): Promise<void> {
-  if (ctx.path.startsWith('/api/')) {
+  if (OF_API.test(ctx.path)) {
     ctx.body = rpcStatus(error);
   } else if (ctx.accepts('json', 'html') === 'html') {
     await renderPage(ctx, { status: ctx.status, message: error.message, requestId: requestInfoOf(ctx.req).requestId });

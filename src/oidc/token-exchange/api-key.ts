@@ -18,14 +18,11 @@ export interface KeySubjectOptions {
 /** @returns the subject a key's text is; throws `invalid_grant` for one that opens nothing */
 export function createKeySubject({ apiKeys, keyGuesses, addressOf, defaultResource }: KeySubjectOptions) {
   async function find(ctx: KoaContextWithOIDC, text: string): Promise<VerifiedKey> {
-    const ip = addressOf(ctx);
     const look = () => apiKeys.check(text);
     // A client that has proved who it is needs no bound: it can be switched off.
     const isAnonymous = ctx.oidc.client === undefined;
-    noteExchange(ctx, { isNews: !isAnonymous || !keyGuesses.isFlood(ip) });
-    const found = await (isAnonymous ? keyGuesses.check(text, ip, look) : look());
+    const found = await (isAnonymous ? keyGuesses.check(text, addressOf(ctx), look) : look());
     if (found === undefined) throw unknownKey();
-    noteExchange(ctx, { isNews: true });
     if (!('retired' in found)) return found;
     tell(ctx, found.retired);
     throw invalidGrant('The API key has been retired. The Link header says what to use instead, if anything does.');
@@ -45,28 +42,30 @@ export function createKeySubject({ apiKeys, keyGuesses, addressOf, defaultResour
     });
     if (key.retirement !== undefined) tell(ctx, key.retirement);
     const client = ctx.oidc.client?.clientId;
+    const claims = {
+      sub: subjectOf(key),
+      client_id: client ?? keyWord(id),
+      team_id: teamId,
+      derived_from: [keyWord(id)],
+      ...(client !== undefined && { act: { sub: client } }),
+    };
     return {
-      claims: {
-        sub: subjectOf(key),
-        client_id: client ?? keyWord(id),
-        team_id: teamId,
-        derived_from: [keyWord(id)],
-        ...(client !== undefined && { act: { sub: client } }),
-      },
       resource: defaultResource,
-      scopesAt(target) {
-        if (target.acceptsApiKeys) return undefined;
-        throw new errors.InvalidTarget('this resource does not accept API keys, nor tokens that were got for one');
-      },
       async hold(lifetime): Promise<Times> {
         const held = await apiKeys.holdForToken(id, text, new Date(Date.now() + lifetime * 1000));
         if (held === undefined) throw unknownKey();
+        // Nobody could know before that there would be a token to end.
+        const { expiresAt } = await find(ctx, text);
         // Not later than what changes the key next, by the clock that change is written with.
         const iat = Math.floor(Math.min(Date.now(), held.now.getTime()) / 1000);
-        const ends = [key.expiresAt, held.expiresAt, held.textExpiresAt].map((one) => one?.getTime() ?? Infinity);
+        const ends = [expiresAt, held.expiresAt, held.textExpiresAt].map((one) => one?.getTime() ?? Infinity);
         const exp = Math.floor(Math.min((iat + lifetime) * 1000, ...ends) / 1000);
         if (exp <= iat) throw unknownKey();
         return { iat, exp };
+      },
+      at(target) {
+        if (target.acceptsApiKeys) return { claims, scopes: undefined };
+        throw new errors.InvalidTarget('this resource does not accept API keys, nor tokens that were got for one');
       },
     };
   };

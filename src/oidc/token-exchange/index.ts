@@ -2,11 +2,13 @@
  * Token exchange (RFC 8693): an API key or a user's access token for a short, narrower JWT for one API. Whatever the subject
  * is, the same steps decide what the token says, and the engine signs it like every other.
  */
-import { setTimeout as wait } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Provider from 'oidc-provider';
 import { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
+import type { Authority } from '../../domain/authority.ts';
 import type { Revocations } from '../../domain/revocations.ts';
 import { rightsBehind } from '../../domain/token-rights.ts';
+import { changesTooOften, LONGEST_WAIT_MS } from '../access-tokens.ts';
 import { bringsClient } from '../client-authentication.ts';
 import { engineError } from '../errors.ts';
 import { checkDpopProof, type Step } from '../internals.ts';
@@ -15,7 +17,7 @@ import { parseScope } from '../scopes.ts';
 import { createKeySubject, type KeySubjectOptions } from './api-key.ts';
 import { noteExchange } from './note.ts';
 import { type ExchangeRequest, isKeyExchange, PARAMETERS, readRequest, TOKEN_EXCHANGE } from './request.ts';
-import { invalidGrant, type Subject, type Times } from './subject.ts';
+import { invalidGrant, type SubjectClaims, type Times } from './subject.ts';
 import { createTokenSubject, type TokenSubjectOptions } from './user-token.ts';
 
 export { exchangeNoteOf } from './note.ts';
@@ -23,11 +25,9 @@ export { TOKEN_EXCHANGE } from './request.ts';
 
 export interface TokenExchangeOptions extends Omit<KeySubjectOptions, 'apiKeys'>, Omit<TokenSubjectOptions, 'apiKeys'> {
   apiKeys: KeySubjectOptions['apiKeys'] & TokenSubjectOptions['apiKeys'];
+  authority: TokenSubjectOptions['authority'] & Pick<Authority, 'user'>;
   revocations: Pick<Revocations, 'bornDeadUntil'>;
 }
-
-/** Whoever was switched on again a moment ago waits until a new token can be told from those of before. */
-const LONGEST_WAIT_MS = 3_000;
 
 const claimsOf = new WeakMap<object, Record<string, unknown>>();
 
@@ -44,9 +44,7 @@ export function useTokenExchange(provider: Provider, options: TokenExchangeOptio
   const exchange = createTokenExchange(options);
   provider.registerGrantType(TOKEN_EXCHANGE, exchange, [...PARAMETERS], ['resource', 'audience']);
   return async (ctx, next) => {
-    // A secret of nobody is a client that went wrong.
-    const isMeant = bringsClient(ctx) || ctx.oidc.params!.client_secret !== undefined;
-    if (isMeant || !isKeyExchange(ctx.oidc.params!)) return next();
+    if (bringsClient(ctx) || !isKeyExchange(ctx.oidc.params!)) return next();
     // Which origins may read an answer is up to the client, and there is none.
     ctx.remove('Access-Control-Allow-Origin');
     await exchange(ctx);
@@ -67,36 +65,54 @@ function createTokenExchange(options: TokenExchangeOptions): (ctx: KoaContextWit
 
   async function exchange(ctx: KoaContextWithOIDC): Promise<void> {
     const request = readRequest(ctx.oidc.params!);
-    const named = request.resource === undefined ? undefined : await requireTarget(request.resource);
-    const subject = await (request.subjectKind === 'api_key' ? fromKey : fromToken)(ctx, request.subjectToken);
-    const target = named ?? (await requireTarget(subject.resource));
-    noteExchange(ctx, { details: { resource: target.resource } });
     const proof = await checkDpopProof(ctx);
-    if (subject.jkt !== undefined && subject.jkt !== proof?.jkt) {
-      throw invalidGrant('The subject token is bound to a key: send a DPoP proof made with that key.');
+    const deadline = Date.now() + LONGEST_WAIT_MS;
+    let child = await derive(ctx, request, proof?.jkt);
+    // One of the second in which something about it changed would be dead for those who follow the feed. And by the next,
+    // what was found out for it may not be so any more.
+    for (let wait = lifeStartsIn(child); wait > 0; wait = lifeStartsIn(child)) {
+      if (Date.now() >= deadline) throw changesTooOften();
+      await sleep(Math.min(wait, deadline - Date.now()));
+      child = await derive(ctx, request, proof?.jkt);
     }
-    const bound = subject.scopesAt(target);
-    const rights = await rightsBehind(options, subject.claims);
-    if (rights === undefined) throw invalidGrant('Whoever is behind the subject token may not act any more.');
-    const available = (bound ?? [...rights]).filter((scope) => rights.has(scope) && target.hasScope(scope));
-    const scopes = chooseScopes(request.scope, available, target);
-    await proof?.use(subject.claims.client_id);
-    const times = await hold(subject, target.accessTokenTtl);
-    ctx.body = await issue(ctx, { request, subject, target, scopes, times, jkt: proof?.jkt });
+    await proof?.use(child.claims.client_id);
+    ctx.body = await issue(ctx, request, child, proof?.jkt);
   }
 
-  /** A token of the second in which something about it changed would be dead for those who follow the feed. */
-  async function hold(subject: Subject, lifetime: number): Promise<Times> {
-    const first = options.revocations.bornDeadUntil(subject.claims) ?? 0;
-    const deadline = Date.now() + LONGEST_WAIT_MS;
-    if (first > 0) await wait(Math.min(first * 1000, deadline) - Date.now());
-    let times = await subject.hold(lifetime);
-    // The clock of the database may be a little late.
-    while (times.iat < first && Date.now() < deadline) {
-      await wait(50);
-      times = await subject.hold(lifetime);
+  /** What the token would say if it was issued now. */
+  async function derive(ctx: KoaContextWithOIDC, request: ExchangeRequest, jkt: string | undefined): Promise<Child> {
+    // Before the API: whoever has nothing to exchange does not learn which ones there are.
+    const subject = await (request.subjectKind === 'api_key' ? fromKey : fromToken)(ctx, request.subjectToken);
+    const resource = request.resource ?? subject.resource;
+    const { accessTokenTtl } = await requireTarget(resource);
+    noteExchange(ctx, { details: { resource } });
+    if (subject.jkt !== undefined && subject.jkt !== jkt) {
+      throw invalidGrant('The subject token is bound to a key: send a DPoP proof made with that key.');
     }
-    return times;
+    const times = await subject.hold(accessTokenTtl);
+    const target = await requireTarget(resource);
+    const { claims, scopes: bound } = subject.at(target);
+    const rights = await rightsBehind(options, claims);
+    const exp = Math.min(times.exp, await endOf(claims.sub));
+    if (rights === undefined || exp <= times.iat) {
+      throw invalidGrant('Whoever is behind the subject token may not act any more.');
+    }
+    const available = (bound ?? [...rights]).filter((scope) => rights.has(scope) && target.hasScope(scope));
+    const scopes = chooseScopes(request.scope, available, target);
+    return { claims, target, scopes, times: { ...times, exp } };
+  }
+
+  /** Milliseconds until there can be such a token that lives; 0 for one that does already. */
+  function lifeStartsIn({ claims, target, times }: Child): number {
+    const first = options.revocations.bornDeadUntil({ ...claims, aud: target.resource }) ?? 0;
+    // The clock of the database may be a little late.
+    return times.iat >= first ? 0 : Math.max(50, first * 1000 - Date.now());
+  }
+
+  /** The second in which the user ends by itself; never for a team. */
+  async function endOf(sub: string): Promise<number> {
+    const expiresAt = (await options.authority.user(sub))?.expiresAt;
+    return expiresAt === undefined ? Number.POSITIVE_INFINITY : Math.floor(expiresAt.getTime() / 1000);
   }
 
   return (ctx) => exchange(ctx).catch((error: unknown) => Promise.reject(engineError(error)));
@@ -119,21 +135,22 @@ function chooseScopes(asked: string | undefined, available: readonly string[], t
   );
 }
 
-interface Issue {
-  request: ExchangeRequest;
-  subject: Subject;
+/** A token to be. */
+interface Child {
+  claims: SubjectClaims;
   target: Target;
   scopes: readonly string[];
   times: Times;
-  jkt: string | undefined;
 }
 
 async function issue(
   ctx: KoaContextWithOIDC,
-  { request, subject, target, scopes, times, jkt }: Issue,
+  request: ExchangeRequest,
+  { claims, target, scopes, times }: Child,
+  jkt: string | undefined,
 ): Promise<object> {
   const { provider } = ctx.oidc;
-  const { sub, client_id, ...ours } = subject.claims;
+  const { sub, client_id, ...ours } = claims;
   const Model = provider.AccessToken as unknown as new (payload: object) => ExchangedToken;
   const EngineServer = (provider as unknown as { ResourceServer: new (id: string, info: object) => ResourceServer })
     .ResourceServer;

@@ -10,8 +10,6 @@ export interface ExchangeNote {
   target?: { kind: string; id: string } | undefined;
   /** Ids and words only. */
   details?: Record<string, unknown>;
-  /** False: one of so many refusals that it would only fill the trail. */
-  isNews?: boolean;
 }
 
 const notes = new WeakMap<object, ExchangeNote>();

@@ -19,25 +19,36 @@ export interface Times {
   exp: number;
 }
 
-export interface Subject {
+/** What a subject is to one API. */
+export interface SubjectAt {
   claims: SubjectClaims;
+  /** Every scope word that can be had there, whatever the rights of this moment say; undefined for no bound but those. */
+  scopes: readonly string[] | undefined;
+}
+
+export interface Subject {
   /** The API the token is for when the request names none. */
   resource: string;
   /** Thumbprint of the key the subject is bound to (RFC 9449 §6.1). */
   jkt?: string | undefined;
   /**
-   * Every scope word that can be had there, whatever the rights of this moment say; undefined for no bound but those.
-   * @throws InvalidTarget when the subject opens nothing there
-   */
-  scopesAt(target: Target): readonly string[] | undefined;
-  /**
-   * The last step before signing, after which the end of the subject is the end of the token.
+   * When the token is good. What ends or is taken away after its `iat` ends the token, and what did so before is known
+   * from here on: rights and APIs are to be looked at afterwards.
    * @param lifetime seconds the API's tokens live
    */
   hold(lifetime: number): Promise<Times>;
+  /** @throws InvalidTarget when the subject opens nothing there */
+  at(target: Target): SubjectAt;
 }
 
-/** RFC 6749 §5.2: what was presented has ended, or was never good. */
-export function invalidGrant(description: string): Error {
-  return new errors.CustomOIDCProviderError('invalid_grant', description);
+/**
+ * RFC 6749 §5.2: what was presented has ended, or was never good.
+ * @param detail for the audit trail alone
+ */
+export function invalidGrant(description: string, detail?: string): Error {
+  return new errors.CustomOIDCProviderError(
+    'invalid_grant',
+    description,
+    detail === undefined ? undefined : { detail },
+  );
 }

@@ -19,20 +19,33 @@ type Consent = GrantPayload & { getResourceScope(resource: string): string };
 
 /** @returns the subject a token is; throws `invalid_grant` for one that has ended or is not the client's to pass on */
 export function createTokenSubject(options: TokenSubjectOptions) {
+  const { targets } = options;
+
   async function findClaims(client: Client, token: string): Promise<AccessTokenClaims> {
     const claims = await options.verifyAccessToken(token);
-    const target = claims && (await options.targets.find(claims.aud));
+    const target = claims && (await targets.find(claims.aud));
     if (claims === undefined || target === undefined || claims.iat < target.since) throw ended();
+    if (await isIts(client, claims, target)) return claims;
+    throw ended('the token was issued to another client, and is not for a resource server of this one');
+  }
+
+  /**
+   * Whether the client is the app the user let act, or a resource server to which the token came. Who has passed it on
+   * already has it as the resource server it was then, and only as long as it is one.
+   */
+  async function isIts(client: Client, claims: AccessTokenClaims, target: Target): Promise<boolean> {
     const { client_id: clientId, team_id: teamId } = claims;
-    if (concernOf(client, { clientId, teamId, targets: [target] }).length === 0) {
-      throw invalidGrant(
-        'The subject token was issued to another client, and is not for a resource server of this one.',
-      );
-    }
-    return claims;
+    if (concernOf(client, { clientId, teamId, targets: [target] }).length === 0) return false;
+    const { clientIds = [], left = [] } = derivationOf(claims) ?? {};
+    if ((clientIds[0] ?? clientId) === client.clientId) return true;
+    const reached = await Promise.all(left.map(targets.find));
+    const all = [target, ...reached.filter((one) => one !== undefined)];
+    return concernOf(client, { teamId, targets: all }).length > 0;
   }
 
   return async (ctx: KoaContextWithOIDC, token: string): Promise<Subject> => {
+    // Before anything is looked at: what ends after that ends the token to be.
+    const iat = Math.floor(Date.now() / 1000);
     noteExchange(ctx, { details: { subject: 'access_token' } });
     const client = ctx.oidc.client!;
     const claims = await findClaims(client, token);
@@ -43,30 +56,43 @@ export function createTokenSubject(options: TokenSubjectOptions) {
     const rights = await rightsBehind(options, claims);
     const consent = await findConsent(ctx, grantId, claims, derivation);
     if (rights === undefined || consent === undefined) throw ended();
-    const former = (claims.derived_from as string[] | undefined) ?? [];
+
+    function scopesAt({ resource }: Target): string[] {
+      const consented = words(consent!.getResourceScope(resource));
+      // What the user agreed to can end, and be asked for anew: it is not the token's again by that.
+      if (resource === claims.aud)
+        return words(claims.scope).filter((one) => rights!.has(one) && consented.includes(one));
+      if (derivation?.left.includes(resource)) {
+        throw new errors.InvalidTarget(
+          'the subject token comes from one for this resource, and may say less: use that one',
+        );
+      }
+      if (namedBy(consent!, options.defaultResource).includes(resource)) return consented;
+      throw new errors.InvalidTarget('the user has not consented to access to this resource');
+    }
+
     return {
-      claims: {
-        sub: claims.sub,
-        client_id: client.clientId,
-        team_id: claims.team_id!,
-        grant_id: grantId,
-        derived_from: [...former, ...tokenWords({ jti: claims.jti, clientId: claims.client_id })],
-        act: { sub: client.clientId, ...(claims.act !== undefined && { act: claims.act }) },
-      },
       resource: claims.aud,
       jkt: claims.cnf?.jkt,
-      scopesAt(target: Target) {
-        if (target.resource === claims.aud) return words(claims.scope).filter((scope) => rights.has(scope));
-        if (namedBy(consent, options.defaultResource).includes(target.resource)) {
-          return words(consent.getResourceScope(target.resource));
-        }
-        throw new errors.InvalidTarget('the user has not consented to access to this resource');
-      },
       async hold(lifetime) {
-        const iat = Math.floor(Date.now() / 1000);
         const exp = Math.min(iat + lifetime, claims.exp);
         if (exp <= iat) throw ended();
         return { iat, exp };
+      },
+      at(target) {
+        const parent = { jti: claims.jti, clientId: claims.client_id };
+        const left = target.resource === claims.aud ? {} : { left: claims.aud };
+        return {
+          claims: {
+            sub: claims.sub,
+            client_id: client.clientId,
+            team_id: claims.team_id!,
+            grant_id: grantId,
+            derived_from: [...(claims.derived_from ?? []), ...tokenWords({ ...parent, ...left })],
+            act: { sub: client.clientId, ...(claims.act !== undefined && { act: claims.act }) },
+          },
+          scopes: scopesAt(target),
+        };
       },
     };
   };
@@ -106,6 +132,9 @@ function words(scope: string | undefined): string[] {
 }
 
 // One for every reason, so that nobody learns which tokens there were.
-function ended(): Error {
-  return invalidGrant('The subject token is not an access token of this server, or has expired or been revoked.');
+function ended(detail?: string): Error {
+  return invalidGrant(
+    'The subject token is not an access token of this server that is yours to exchange, or has expired or been revoked.',
+    detail,
+  );
 }

@@ -8,14 +8,17 @@ export default {
 -- Tokens whose claim of that kind is that id are dead: those issued until revoked_before, or, narrowed, say more than
 -- is theirs since then. Each row is kept until the last token it can concern has expired.
 CREATE TABLE revocations (
-  kind text NOT NULL CHECK (kind IN ('token', 'grant', 'user', 'member', 'client', 'team', 'key')),
+  kind text NOT NULL CHECK (kind IN ('token', 'grant', 'user', 'member', 'client', 'team', 'key', 'aud', 'aud_keys')),
   id text NOT NULL,
+  -- Whose single token it is: key:<id> or client:<client_id>. There is room for so many of each.
+  owner text,
   narrowed boolean NOT NULL DEFAULT false,
   revoked_before timestamptz NOT NULL DEFAULT 'infinity',
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (kind, id, narrowed)
 );
 CREATE INDEX revocations__expires_at ON revocations (expires_at);
+CREATE INDEX revocations__owner ON revocations (owner, expires_at) WHERE owner IS NOT NULL;
 
 -- Until when tokens live that were issued with a lifetime no resource server has any more.
 CREATE TABLE former_lifetimes (expires_at timestamptz PRIMARY KEY);
@@ -38,8 +41,12 @@ $$;
 
 CREATE FUNCTION latchkey_keep_former_lifetime() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO former_lifetimes VALUES (clock_timestamp() + OLD.access_token_ttl_seconds * interval '1 second')
-    ON CONFLICT DO NOTHING;
+  IF TG_OP = 'DELETE' OR NEW.access_token_ttl_seconds < OLD.access_token_ttl_seconds THEN
+    -- The own API's is a setting of each instance: those from before it changed may go on for a while.
+    INSERT INTO former_lifetimes VALUES (clock_timestamp() + OLD.access_token_ttl_seconds * interval '1 second'
+        + CASE WHEN OLD.is_built_in THEN interval '1 day' ELSE interval '0' END)
+      ON CONFLICT DO NOTHING;
+  END IF;
   RETURN NULL;
 END $$;
 CREATE TRIGGER keep_former_lifetime AFTER UPDATE OF access_token_ttl_seconds OR DELETE ON resource_servers
@@ -77,6 +84,7 @@ END $$;
 
 -- A consent ends in many ways (disconnect, reuse, membership ended); each of them deletes its row. For all that end
 -- with their user, team or app, or when it is switched off, its one row is enough: which is known at the end.
+-- One that has expired may have left tokens behind, of which none lives longer than a day.
 CREATE FUNCTION latchkey_revoke_grant() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF EXISTS (SELECT FROM oauth_apps AS app WHERE app.client_id = OLD.client_id AND app.enabled)
@@ -88,7 +96,7 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER revoke AFTER DELETE ON grants DEFERRABLE INITIALLY DEFERRED
-  FOR EACH ROW WHEN (OLD.expires_at > now()) EXECUTE FUNCTION latchkey_revoke_grant();
+  FOR EACH ROW WHEN (OLD.expires_at > now() - interval '1 day 2 minutes') EXECUTE FUNCTION latchkey_revoke_grant();
 
 -- While somebody is switched off, no token of theirs is good; once back, those from before stay dead.
 CREATE FUNCTION latchkey_revoke_user() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -178,6 +186,10 @@ CREATE CONSTRAINT TRIGGER narrow AFTER UPDATE OF permissions ON roles DEFERRABLE
 
 -- Until when a token lives that was issued for this key; null when none was.
 ALTER TABLE api_keys ADD COLUMN tokens_until timestamptz;
+-- Whether the feed may still speak of them: two minutes for clocks, and then as long as it takes to leave it.
+CREATE FUNCTION latchkey_may_have_tokens(until timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT until > now() - interval '5 minutes'
+$$;
 CREATE FUNCTION latchkey_revoke_key() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   -- Rotated with time to spare: what the former text was exchanged for ends before it does.
@@ -196,14 +208,15 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER revoke AFTER UPDATE OF status, digest, previous_digest, previous_expires_at, expires_at ON api_keys
-  FOR EACH ROW WHEN (OLD.tokens_until > now()) EXECUTE FUNCTION latchkey_revoke_key();
+  FOR EACH ROW WHEN (latchkey_may_have_tokens(OLD.tokens_until)) EXECUTE FUNCTION latchkey_revoke_key();
 
 CREATE FUNCTION latchkey_revoke_ended_keys() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO revocations AS known (kind, id, expires_at)
     SELECT 'key', ended.id, ended.tokens_until + interval '2 minutes' FROM ended
-    WHERE ended.tokens_until > now() AND EXISTS (SELECT FROM teams WHERE teams.id = ended.team_id)
+    WHERE latchkey_may_have_tokens(ended.tokens_until) AND EXISTS (SELECT FROM teams WHERE teams.id = ended.team_id)
       AND (ended.user_id IS NULL OR EXISTS (SELECT FROM users WHERE users.id = ended.user_id))
+    ORDER BY ended.id
   ON CONFLICT (kind, id, narrowed) DO UPDATE
     SET revoked_before = 'infinity', expires_at = greatest(known.expires_at, EXCLUDED.expires_at);
   RETURN NULL;

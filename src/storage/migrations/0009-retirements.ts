@@ -10,6 +10,8 @@ CREATE TABLE retirements (
   prefix text,
   retires_at timestamptz NOT NULL,
   replacement_url text,
+  -- The team it concerns cannot change it then.
+  set_by_root boolean NOT NULL DEFAULT true,
   created_by uuid REFERENCES users ON DELETE SET NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
@@ -20,6 +22,7 @@ CREATE UNIQUE INDEX retirements__subject ON retirements
 CREATE INDEX retirements__key_id ON retirements (key_id);
 CREATE INDEX retirements__created_at ON retirements (created_at, id);
 CREATE INDEX retirements__retires_at ON retirements (retires_at, id);
+CREATE INDEX retirements__prefix ON retirements (prefix, created_at, id);
 CREATE INDEX retirements__team_id ON retirements (team_id, created_at, id);
 CREATE TRIGGER notify AFTER INSERT OR UPDATE OR DELETE ON retirements FOR EACH ROW EXECUTE FUNCTION latchkey_notify('id');
 
@@ -31,7 +34,9 @@ BEGIN
     FROM api_keys
     WHERE tokens_until > greatest(NEW.retires_at, now()) AND (NEW.key_id IS NULL OR id = NEW.key_id)
       AND (NEW.team_id IS NULL OR team_id = NEW.team_id)
-      AND (NEW.prefix IS NULL OR starts_with(prefix, NEW.prefix) OR starts_with(NEW.prefix, prefix))
+      -- While a rotated key overlaps, its former text opens it too, and may begin in any way.
+      AND (NEW.prefix IS NULL OR starts_with(prefix, NEW.prefix) OR starts_with(NEW.prefix, prefix)
+        OR previous_expires_at > now())
     ORDER BY id;
   RETURN NULL;
 END $$;

@@ -3,7 +3,7 @@ import { OPERATOR } from '../../../src/domain/audit.ts';
 import { ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
 import { type Api, createApi, fieldsOf } from '../../support/api.ts';
 import { later } from '../../support/clock.ts';
-import { clientCredentials, createTestClient } from '../../support/flows.ts';
+import { clientCredentials, createTestClient, credentials, postForm } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 
 const DAY = 24 * 3600;
@@ -65,6 +65,33 @@ test('requests with every kind of credential are counted, each with its share of
       ...{ team_id: teamId, team_name: teamName, last_day: dayOf(0), retires_at: null },
     },
     expect.objectContaining({ kind: 'personal_key', owner: { id: person.userId, email: person.email }, requests: 4 }),
+  ]);
+});
+
+test('a token that was got for a key counts as exchanged, also when a client of another team asked for it', async () => {
+  const [id, elsewhere] = [await api.team(), await api.team()];
+  const { text, key } = await server.domain.apiKeys.createTeam({ teamId: id, name: 'Push' }, OPERATOR);
+  const client = await createTestClient(server, elsewhere);
+  const { body } = await postForm(`${server.origin}/oauth2/token`, {
+    ...{ grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token: text },
+    ...{ subject_token_type: 'urn:latchkey:token-type:api_key', ...credentials(client) },
+  });
+  expect((await api.call({ as: body.access_token, path: '/api/v1/providers' })).status).toBe(200);
+  await server.domain.credentialUses.flush();
+  const { rows } = await server.db.query('SELECT kind, credential FROM credential_uses WHERE team_id = $1', [id]);
+  expect(rows).toEqual([{ kind: 'exchanged_token', credential: `key:${key.id}` }]);
+});
+
+test('who still calls with a key that has been given up is found', async () => {
+  const id = await api.team();
+  const { text, key } = await server.domain.apiKeys.createTeam({ teamId: id, name: 'Forgotten' }, OPERATOR);
+  await server.domain.retirements.create({ teamId: id, retiresAt: new Date(Date.now() - 1_000) }, {}, OPERATOR);
+  await server.domain.notifications.settle();
+  for (let time = 0; time < 2; time += 1) {
+    expect((await api.call({ as: text, path: '/api/v1/providers' })).status).toBe(401);
+  }
+  expect((await get(`/keys?team_id=${id}`)).body.values).toMatchObject([
+    { key_id: key.id, kind: 'team_key', requests: 2, retires_at: expect.any(String) },
   ]);
 });
 

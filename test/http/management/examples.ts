@@ -79,7 +79,7 @@ async function keyId({ server, teamId }: World): Promise<string> {
 
 async function retirement(world: World): Promise<string> {
   const input = { keyId: await keyId(world), retiresAt: new Date(LATER) };
-  return `${RETIREMENTS}/${(await world.server.domain.retirements.create(input, {}, OPERATOR)).id}`;
+  return `${RETIREMENTS}/${(await world.server.domain.retirements.create(input, { teamId: world.teamId }, OPERATOR)).id}`;
 }
 
 async function consent({ server, owner }: World): Promise<string> {

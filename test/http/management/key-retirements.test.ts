@@ -56,6 +56,7 @@ test('a retirement is made, read, changed and taken back', async () => {
     prefix: null,
     retires_at: LATER,
     replacement_url: LINK,
+    set_by_root: true,
     created_by: expect.any(String),
     created_at: TIME,
     updated_at: TIME,
@@ -152,6 +153,7 @@ test('lists are filtered and ordered', async () => {
   expect(await listed('order_by=retires_at+desc')).toEqual(ids);
   expect(await listed(`filter=key_id+eq+%22${key.id}%22`)).toEqual([ids[1]]);
   expect(await listed(`filter=team_id+eq+%22${teamId}%22`)).toEqual(ids.slice(0, 2));
+  expect(await listed('filter=prefix+eq+%22acme_%22')).toEqual([ids[2]]);
   expect(await listed('', admin)).toEqual(ids.slice(0, 2));
   const page = (await call('?page_size=2')).body;
   const rest = (await call(`?page_size=2&page_token=${encodeURIComponent(page.next_page_token)}`)).body;
@@ -178,6 +180,33 @@ test('row 110: an administrator of one team retires its keys and reaches no othe
   expect((await call(`?filter=key_id+eq+%22${theirs.key.id}%22`, { as: admin })).body.values).toEqual([]);
   // The personal key of the administrator itself begins with it.
   expect(noticeOf(await call('', { as: admin }))[1]).toBe(SUNSET);
+});
+
+test('row 110: an administrator of a team does not undo what the root team decided', async () => {
+  const [theirs, own] = [await create({ team_id: teamId }), await create({ team_id: teamId, prefix: 'lkt_' }, admin)];
+  expect([theirs.set_by_root, own.set_by_root]).toEqual([true, false]);
+  for (const ask of [{ method: 'PATCH', body: { retires_at: LATER } }, { method: 'DELETE' }]) {
+    const answer = await call(`/${theirs.id}`, { as: admin, ...ask });
+    expect([answer.status, answer.body.message]).toEqual([403, expect.stringMatching(/root team/)]);
+    expect((await call(`/${own.id}`, { as: admin, ...ask })).status).toBe(200);
+  }
+  expect((await call(`/${theirs.id}`, { as: admin })).body.value).toEqual(theirs);
+});
+
+test('after its day a key is INACTIVE in the inventory and among keys', async () => {
+  const { key } = await teamKey();
+  await create({ key_id: key.id, retires_at: new Date().toISOString() });
+  const status = async (path: string, query = '') =>
+    (
+      await api.call({ as: root, path: `${path}?filter=${encodeURIComponent(`team_id eq "${teamId}"${query}`)}` })
+    ).body.values
+      .filter((one: { id: string }) => one.id === key.id)
+      .map((one: { status: string }) => one.status);
+  for (const path of ['/api/v1/credentials', '/api/preview/teamkeys']) {
+    expect([path, await status(path)]).toEqual([path, ['INACTIVE']]);
+    expect([path, await status(path, ' and status eq "INACTIVE"')]).toEqual([path, ['INACTIVE']]);
+    expect([path, await status(path, ' and status eq "ACTIVE"')]).toEqual([path, []]);
+  }
 });
 
 test('rows 111, 112: what a retirement is for cannot be changed', async () => {

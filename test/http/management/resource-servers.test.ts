@@ -156,6 +156,7 @@ test('what is no OAuth2 client cannot be a resource server', async () => {
     [[unknown], 'client_ids.0'],
     [[clientId, 'reports'], 'client_ids.1'],
     [[''], 'client_ids.0'],
+    [[clientId, 'svc_\u0000'], 'client_ids.1'],
     [Array(21).fill(clientId), 'client_ids'],
   ] as const) {
     const answers = [

@@ -180,6 +180,20 @@ describe('what is not active', () => {
   });
 });
 
+test('row 78: whom it does not concern leaves no trace of use in a key', async () => {
+  const { userId, teamId } = connected.person;
+  const { key, text } = await server.domain.apiKeys.createPersonal({ userId, teamId, name: 'unused' }, OPERATOR);
+  const isUsed = async () => {
+    await server.domain.lastUsed.flush();
+    const used = 'SELECT last_used_hour IS NOT NULL AS used FROM api_keys WHERE id = $1';
+    return (await server.db.query<{ used: boolean }>(used, [key.id])).rows[0]!.used;
+  };
+  for (const caller of [guards.other, connected.app]) expect(await ask(caller, text)).toEqual(INACTIVE);
+  expect(await isUsed()).toBe(false);
+  expect(await ask(guards.same, text)).toMatchObject({ active: true });
+  expect(await isUsed()).toBe(true);
+});
+
 test('the token is required', async () => {
   const { status, body } = await introspect(server, guards.root, '');
   expect([status, body.error]).toEqual([400, 'invalid_request']);

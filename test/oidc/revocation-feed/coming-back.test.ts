@@ -1,6 +1,6 @@
 /**
  * Nobody gets a token that is dead already: who was switched off and on again, or lost a right, in this very second waits for
- * the next one. And no token is issued that would outlive its user.
+ * the next one. And no token is issued that would outlive its user or its consent, or says more than that.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
@@ -20,14 +20,17 @@ import {
 } from '../../support/flows.ts';
 import { digestOf, readFeed } from '../../support/revocation-feed.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
+import { createExchange } from '../token-exchange/exchange.ts';
 
 let server: TestServer;
 let api: Api;
 let root: string;
+let exchange: ReturnType<typeof createExchange>;
 
 beforeAll(async () => {
   server = await startTestServer();
   api = createApi(server);
+  exchange = createExchange(server);
   root = await api.key('Admin');
 });
 afterAll(() => server?.close());
@@ -140,15 +143,50 @@ async function userEndsSoon() {
   await server.domain.users.update(person.userId, { expiresAt: new Date(end * 1000) }, {}, OPERATOR);
   await server.domain.notifications.settle();
   const { code, pkce } = await authorize(server, { ...person, clientId: app.clientId, browser });
+  const { text } = await exchange.personalKey(person);
   for (const body of [
     (await refresh(server, app, tokens.refresh_token)).body,
     (await redeemCode(server, app, code, pkce)).body,
+    // A token of before has a later end.
+    (await exchange.token(tokens.access_token, app)).body,
+    (await exchange.key(text)).body,
   ]) {
     expect(decodeJwt(body.access_token).exp).toBeLessThanOrEqual(end);
     expect(decodeJwt(body.access_token).exp).toBeGreaterThan(end - 5);
     expect(body.expires_in).toBeLessThanOrEqual(100);
   }
 }
+
+async function consentEndsSoon() {
+  const { app, tokens } = await connect();
+  const { grant_id: id } = decodeJwt(tokens.access_token) as { grant_id: string };
+  const end = Math.floor(Date.now() / 1000) + 100;
+  await server.db.query(
+    `UPDATE grants SET expires_at = to_timestamp($2), payload = jsonb_set(payload, '{exp}', to_jsonb($2::int)) WHERE id = $1`,
+    [id, end],
+  );
+  const { body } = await refresh(server, app, tokens.refresh_token);
+  expect(decodeJwt(body.access_token).exp).toBeLessThanOrEqual(end);
+  expect(decodeJwt(body.access_token).exp).toBeGreaterThan(end - 5);
+}
+
+async function consentIsAskedForAnew() {
+  const reports = await exchange.api(['read', 'write']);
+  const app = await createTestApp(server, { ...POST, allowedScopes: reports.names });
+  const person = await createPerson(server);
+  const { access_token: token } = await exchange.connect(app, person, reports.names.join(' '), [reports.identifier]);
+  const { resourceServers, oauthApps } = server.domain;
+  const scopes = reports.names.map((name) => ({ name, description: name }));
+  await resourceServers.update(reports.id, { scopes: scopes.slice(0, 1) }, {}, OPERATOR);
+  await resourceServers.update(reports.id, { scopes }, {}, OPERATOR);
+  await oauthApps.update(app.id, { allowedScopes: reports.names }, OPERATOR);
+  await server.domain.notifications.settle();
+  expect((await exchange.token(token, app)).body.scope).toBe(reports.names[0]);
+}
+
+test('a token does not outlive its consent, and one of before says no more than what is consented to since', async () => {
+  await Promise.all([consentEndsSoon(), consentIsAskedForAnew()]);
+});
 
 test('others do not wait', async () => {
   const { teamId } = await createPerson(server);

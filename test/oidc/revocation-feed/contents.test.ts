@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { ROLE_IDS, ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
+import { deleteExpired } from '../../../src/storage/purge.ts';
 import { type Api, createApi } from '../../support/api.ts';
 import {
   authorize,
@@ -94,6 +95,9 @@ const teamKey = ({ keys }: Situation) => `/api/preview/teamkeys/${keys.team}`;
 const revoke = (as: { clientId: string; clientSecret: string }, token: string) =>
   postForm(`${server.origin}/oauth2/revoke`, { client_id: as.clientId, client_secret: as.clientSecret, token });
 
+const expireTokens = ({ keys }: Situation) =>
+  server.db.query(`UPDATE api_keys SET tokens_until = now() - interval '1 second' WHERE id = $1`, [keys.team]);
+
 type Change = [what: string, change: (one: Situation) => Promise<unknown>, news: Record<string, string>];
 
 const CHANGES: Change[] = [
@@ -119,6 +123,27 @@ const CHANGES: Change[] = [
     'a user who leaves the team',
     (one) => ask('PATCH', user(one), { team_roles: [] }),
     { grant: 'all', 'personal key': 'all' },
+  ],
+  [
+    'a user who leaves the team after the consent expired, whose tokens may live on for a day',
+    async (one) => {
+      await server.db.query(`UPDATE grants SET expires_at = now() - interval '20 hours' WHERE id = $1`, [
+        decodeJwt(one.first.access_token).grant_id,
+      ]);
+      expect(await deleteExpired(server.db, 'grants', 500)).toBe(0);
+      await ask('PATCH', user(one), { team_roles: [] });
+    },
+    { grant: 'all', 'personal key': 'all' },
+  ],
+  [
+    'a consent that expired so long ago that it is purged',
+    async (one) => {
+      await server.db.query(`UPDATE grants SET expires_at = now() - interval '26 hours' WHERE id = $1`, [
+        decodeJwt(one.first.access_token).grant_id,
+      ]);
+      expect(await deleteExpired(server.db, 'grants', 500)).toBe(1);
+    },
+    {},
   ],
   [
     'a user with a smaller role',
@@ -176,6 +201,22 @@ const CHANGES: Change[] = [
   ['the access token of a client', (one) => revoke(one.client, one.clientToken), { 'client token': 'all' }],
   ['a key for which there are tokens', (one) => ask('POST', `${teamKey(one)}:revoke`), { 'team key': 'all' }],
   ['a key that is deleted', (one) => ask('DELETE', teamKey(one)), { 'team key': 'all' }],
+  [
+    'a key whose tokens have just expired, while a clock may be late',
+    async (one) => {
+      await expireTokens(one);
+      await ask('POST', `${teamKey(one)}:revoke`);
+    },
+    { 'team key': 'all' },
+  ],
+  [
+    'one that is deleted then',
+    async (one) => {
+      await expireTokens(one);
+      await ask('DELETE', teamKey(one));
+    },
+    { 'team key': 'all' },
+  ],
   ['a key that is rotated', (one) => ask('POST', `${teamKey(one)}:rotate`, {}), { 'team key': 'earlier' }],
   [
     'a key that is rotated, whose former text outlives its tokens',
@@ -220,6 +261,15 @@ const RETURNS: Change[] = [
     'a key',
     async (one) => {
       await ask('POST', `${teamKey(one)}:revoke`);
+      await ask('POST', `${teamKey(one)}:reinstate`);
+    },
+    { 'team key': 'earlier' },
+  ],
+  [
+    'a key, after its tokens have expired,',
+    async (one) => {
+      await ask('POST', `${teamKey(one)}:revoke`);
+      await expireTokens(one);
       await ask('POST', `${teamKey(one)}:reinstate`);
     },
     { 'team key': 'earlier' },

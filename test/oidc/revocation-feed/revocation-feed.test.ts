@@ -113,6 +113,16 @@ describe('who knows it already', () => {
     expect(decodeJwt<{ revocations: object }>(next.text).revocations).toHaveProperty([digestOf(`token:${jti}`)]);
   });
 
+  test('is not believed to know what was not signed yet', async () => {
+    const [, digest, iat] = /^W\/"(.*)-(\d+)"$/.exec(tagOf(await askForFeed(server)))!;
+    const status = async (at: number) => (await askForFeed(server, { 'if-none-match': `W/"${digest}-${at}"` })).status;
+    // Clocks of instances may differ a little.
+    expect([await status(Number(iat) + 5), await status(Number(iat) + 60), await status(99_999_999_999)]).toEqual([
+      304, 200, 200,
+    ]);
+    expect((await askForFeed(server, { 'if-none-match': `W/"${digest}-Infinity"` })).status).toBe(200);
+  });
+
   test('can wait for what is new, and no longer than it says', async () => {
     const known = { 'if-none-match': tagOf(await askForFeed(server)), prefer: 'respond-async, wait="1"' };
     const waiting = timed(askForFeed(server, known));
@@ -246,5 +256,20 @@ describe('what can concern no token any more', () => {
     const last = await server.domain.teams.create({ name: 'Short-lived' }, OPERATOR);
     await server.domain.teams.delete(last.id, OPERATOR);
     expect(await secondsKept(last.id)).toEqual(around(600 + 120));
+  });
+
+  test('is kept a day more after an instance was given a shorter life of tokens: others may go on as before', async () => {
+    const { issuer, connectionString, secret } = server;
+    const start = async (ACCESS_TOKEN_TTL: string) =>
+      (await startTestServer({ issuer, connectionString, secret, env: { ACCESS_TOKEN_TTL } })).close();
+    const keptNow = async () => {
+      const team = await server.domain.teams.create({ name: 'Short-lived' }, OPERATOR);
+      await server.domain.teams.delete(team.id, OPERATOR);
+      return secondsKept(team.id);
+    };
+    await start('700');
+    expect(await keptNow()).toEqual(around(700 + 120));
+    await start('600');
+    expect(await keptNow()).toEqual(around(700 + 86_400 + 120));
   });
 });

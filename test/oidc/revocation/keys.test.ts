@@ -91,6 +91,7 @@ test('row 79: a client that proves who it is may do so too, one that fails to ma
     { ...credentials(client), client_secret: 'wrong' },
     { client_id: 'nobody' },
     { client_secret: 'lonely' },
+    { client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' },
   ];
   for (const wrong of wrongs) {
     expect(await revoke(text, wrong)).toMatchObject({ status: 401, body: { error: 'invalid_client' } });
@@ -117,6 +118,31 @@ test('a text that was replaced ends the key only as long as it opens it', async 
   expect(await Promise.all(renewed.map(statusOf))).toEqual([200, 200]);
   expect(await revoke(kept!.text)).toMatchObject(DONE);
   expect(await server.domain.apiKeys.find(kept!.id)).toMatchObject({ status: 2 });
+});
+
+test('nor does it where nobody has heard yet that it was replaced, or that the key is gone', async () => {
+  const { db, domain } = server;
+  const { transaction } = db;
+  const [replaced, deleted] = [await exchange.teamKey(person.teamId), await exchange.personalKey(person)];
+  const changes = [
+    [replaced, `UPDATE api_keys SET digest = sha256('x') WHERE id = $1`],
+    [deleted, 'DELETE FROM api_keys WHERE id = $1'],
+  ] as const;
+  for (const [key, change] of changes) {
+    expect(await statusOf(key.text)).toBe(200);
+    // Another instance does it between the look into the memory here and the change.
+    db.transaction = async (work) => {
+      db.transaction = transaction;
+      await db.query(change, [key.id]);
+      return transaction(work);
+    };
+    expect(await revoke(key.text)).toMatchObject(DONE);
+    expect(db.transaction).toBe(transaction);
+  }
+  expect(await domain.apiKeys.find(replaced.id)).toMatchObject({ status: 1 });
+  expect((await server.auditEvents()).filter(({ target_id }) => target_id === replaced.id)).toMatchObject([
+    { action: 'api_key.created' },
+  ]);
 });
 
 test('a key ends its tokens, and the feed says so', async () => {

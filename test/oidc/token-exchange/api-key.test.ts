@@ -86,6 +86,9 @@ test('a client that authenticates is named as the one who acts; one that cannot 
   expect(await exchange.key(key.text, {}, wrong)).toMatchObject({ status: 401, body: { error: 'invalid_client' } });
   const nobody = await exchange.key(key.text, { client_secret: client.clientSecret });
   expect([nobody.status, nobody.body.error]).toEqual([401, 'invalid_client']);
+  const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+  const unproved = await exchange.key(key.text, { client_assertion_type: type });
+  expect([unproved.status, unproved.body.error]).toEqual([401, 'invalid_client']);
   const { clientId } = await exchange.app({ type: 'public', tokenEndpointAuthMethod: 'none' });
   const refused = await exchange.key(key.text, {}, { clientId });
   expect([refused.status, refused.body.error]).toEqual([400, 'unauthorized_client']);
@@ -156,6 +159,15 @@ test.each([
   expect(body.error_description).toMatch(description);
   expect(headers.get('cache-control')).toBe('no-store');
   expect(JSON.stringify(body)).not.toContain(key.text);
+});
+
+test('whoever has nothing to exchange does not learn which resources there are', async () => {
+  const api = await exchange.api(['read']);
+  const asked = [api.identifier, 'urn:nobody'].map(
+    async (resource) => (await exchange.key('lkp_x', { resource })).body,
+  );
+  const [known, unknown] = await Promise.all(asked);
+  expect([known?.error, unknown]).toEqual(['invalid_grant', known]);
 });
 
 test('a parameter that comes twice is refused, with a client and without', async () => {

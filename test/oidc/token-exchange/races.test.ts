@@ -4,6 +4,7 @@ import { decodeJwt } from 'jose';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { introspect } from '../../support/flows.ts';
 import { countStatuses, inParallel } from '../../support/parallel.ts';
+import { readFeed } from '../../support/revocation-feed.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 import { createExchange } from './exchange.ts';
 
@@ -60,22 +61,69 @@ test.each(['revoked', 'rotated', 'deleted'])(`${ROUNDS} rounds: no token outlive
   expect([issued > 0, refused > 0]).toEqual([true, true]);
 });
 
-test.each(Object.keys(ends))('a key that is %s between the last look at it and the signature', async (how) => {
-  const { apiKeys, notifications, revocations } = server.domain;
-  const key = await exchange.personalKey(person);
+/** What happens right before or after the database is asked about a key, once, while `work` runs. */
+async function aroundHold<T>(
+  when: 'before' | 'after',
+  end: () => Promise<unknown>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { apiKeys, notifications } = server.domain;
   const { holdForToken } = apiKeys;
-  apiKeys.holdForToken = async (...args) => {
-    const held = await holdForToken(...args);
-    await ends[how]!(key.id);
+  const once = async () => {
+    apiKeys.holdForToken = holdForToken;
+    await end();
     await notifications.settle();
+  };
+  apiKeys.holdForToken = async (...args) => {
+    if (when === 'before') await once();
+    const held = await holdForToken(...args);
+    if (when === 'after') await once();
     return held;
   };
   try {
-    const { status, body } = await exchange.key(key.text);
-    expect([status, revocations.isRevoked(decodeJwt(body.access_token))]).toEqual([200, true]);
+    return await work();
   } finally {
     apiKeys.holdForToken = holdForToken;
   }
+}
+
+test.each(['revoked', 'rotated', 'deleted'])('no token of a key that is %s while it is made', async (how) => {
+  const key = await exchange.personalKey(person);
+  const end = () => ends[how]!(key.id);
+  const { status, body } = await aroundHold('after', end, () => exchange.key(key.text));
+  expect([status, body.error]).toEqual([400, 'invalid_grant']);
+});
+
+test('a key that comes back while a token is made has one that lives', async () => {
+  const key = await exchange.personalKey(person);
+  const end = () => ends['revoked and reinstated']!(key.id);
+  const { status, body } = await aroundHold('after', end, () => exchange.key(key.text));
+  expect([status, server.domain.revocations.isRevoked(decodeJwt(body.access_token))]).toEqual([200, false]);
+  const [ended] = Object.values((await readFeed(server)).payload.revocations).sort((one, other) => other - one);
+  expect(decodeJwt(body.access_token).iat).toBeGreaterThan(ended!);
+});
+
+test('what a key loses before its first token is asked of nobody, and is not in it', async () => {
+  const api = await exchange.api(['read', 'write']);
+  const [left, lost] = api.names;
+  const key = await exchange.personalKey(person, { scopes: api.names });
+  const narrow = () =>
+    server.domain.resourceServers.update(api.id, { scopes: [{ name: left!, description: left! }] }, {}, OPERATOR);
+  const ask = () => exchange.key(key.text, { resource: api.identifier });
+  const { body } = await aroundHold('before', narrow, ask);
+  expect([body.scope, lost]).toEqual([left, expect.any(String)]);
+
+  const retired = await exchange.personalKey(person);
+  const retire = () => server.domain.retirements.create({ keyId: retired.id, retiresAt: new Date() }, {}, OPERATOR);
+  const answer = await aroundHold('before', retire, () => exchange.key(retired.text));
+  expect([answer.status, answer.body.error]).toEqual([400, 'invalid_grant']);
+  expect(answer.headers.get('sunset')).toEqual(expect.any(String));
+
+  const closed = await exchange.api([]);
+  const close = () => server.domain.resourceServers.update(closed.id, { acceptsApiKeys: false }, {}, OPERATOR);
+  const fresh = await exchange.personalKey(person);
+  const refused = await aroundHold('before', close, () => exchange.key(fresh.text, { resource: closed.identifier }));
+  expect([refused.status, refused.body.error]).toEqual([400, 'invalid_target']);
 });
 
 test('a key that is switched off and on again: its tokens of before stay dead, and a new one is not born dead', async () => {

@@ -97,6 +97,66 @@ test('an API the user did not consent to is out of reach', async () => {
   }
 });
 
+test('a token that left an API does not come back to it with more than it had there', async () => {
+  const helper = await exchange.client((await exchange.person()).teamId, { allowedScopes: stock.names });
+  const home = await exchange.api(['read', 'write'], { clientIds: [helper.clientId] });
+  await server.domain.oauthClients.update(helper.id, { allowedScopes: [...home.names, ...stock.names] }, {}, OPERATOR);
+  const to = await exchange.app({ allowedScopes: [...home.names, ...stock.names] });
+  await server.domain.notifications.settle();
+  const scope = [...home.names, ...stock.names].join(' ');
+  const parent = (await exchange.connect(to, person, scope, [home.identifier, stock.identifier], browser)).access_token;
+  const [read, write] = home.names;
+  const narrow = (await exchange.token(parent, to, { scope: read! })).body.access_token;
+  expect((await exchange.token(narrow, helper, { scope: write! })).body.error).toBe('invalid_scope');
+  const there = (await exchange.token(narrow, helper, { resource: stock.identifier })).body.access_token;
+  expect(decodeJwt(there).derived_from).toEqual([
+    ...(decodeJwt(narrow).derived_from as string[]),
+    `token:${decodeJwt(narrow).jti}`,
+    `client:${to.clientId}`,
+    `aud:${home.identifier}`,
+  ]);
+  expect((await introspect(server, helper, there)).body.scope).toBe(stock.names.join(' '));
+  // Nor by way of a token that stayed there.
+  const stayed = (await exchange.token(there, helper)).body.access_token;
+  for (const token of [there, stayed]) {
+    const back = await exchange.token(token, helper, { resource: home.identifier });
+    expect([back.status, back.body.error]).toEqual([400, 'invalid_target']);
+  }
+});
+
+test('a resource server that is none any more passes nothing on, not even what it had made already', async () => {
+  const helper = await exchange.client((await exchange.person()).teamId, { allowedScopes: stock.names });
+  const home = await exchange.api([], { clientIds: [helper.clientId] });
+  const to = await exchange.app({ allowedScopes: stock.names });
+  const resources = [home.identifier, stock.identifier];
+  const parent = (await exchange.connect(to, person, stock.names[0]!, resources, browser)).access_token;
+  const mine = [
+    (await exchange.token(parent, helper)).body.access_token,
+    (await exchange.token(parent, helper, { resource: stock.identifier })).body.access_token,
+  ];
+  for (const token of mine) expect((await exchange.token(token, helper)).status).toBe(200);
+  await server.domain.resourceServers.update(home.id, { clientIds: [] }, {}, OPERATOR);
+  await server.domain.notifications.settle();
+  for (const token of mine) {
+    const { status, body } = await exchange.token(token, helper);
+    expect([status, body.error]).toEqual([400, 'invalid_grant']);
+  }
+});
+
+test('a stranger does not learn whether a token lives', async () => {
+  const parent = (await connect()).access_token;
+  const stranger = await exchange.app();
+  const before = (await exchange.token(parent, stranger)).body;
+  const [event] = (await server.auditEvents()).slice(-1);
+  expect(event).toMatchObject({
+    actor_id: stranger.clientId,
+    details: { reason: expect.stringMatching(/another client/) },
+  });
+  const fields = { token: parent, client_id: app.clientId, client_secret: app.clientSecret };
+  await fetch(`${server.origin}/oauth2/revoke`, { method: 'POST', body: new URLSearchParams(fields) });
+  expect((await exchange.token(parent, stranger)).body).toEqual(before);
+});
+
 test('V40: what is not a live access token of a user, for whoever presents it, is refused', async () => {
   const tokens = await connect();
   const parent = tokens.access_token;

@@ -5,6 +5,7 @@ import { ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
 import { createTestApp, createTestClient } from '../../support/flows.ts';
 import { type RawRequest, send } from '../../support/request.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
+import { soon } from '../../support/soon.ts';
 
 type Client = Awaited<ReturnType<typeof createTestClient>>;
 
@@ -119,7 +120,9 @@ test('a report has limits, and is counted as a whole or not at all', async () =>
     [400, JSON.stringify({ requests: many })],
     [413, JSON.stringify({ requests: [row()], more: 'x'.repeat(128 * 1024) })],
     ...[null, 7, {}, row({ count: 0 }), row({ count: -1 }), row({ count: 1.5 }), row({ count: '3' })].map(wrong),
-    ...[row({ count: 10_000_001 }), row({ team_id: 7 }), row({ credential: 'session' }), row({ id: 7 })].map(wrong),
+    ...[row({ count: 2_000_001 }), row({ team_id: 7 }), row({ credential: 'session' }), row({ id: 7 })].map(wrong),
+    // Text alone: what turns into the right text is none.
+    ...[row({ credential: ['team_key'] }), row({ credential: { toString: null, valueOf: null } })].map(wrong),
     wrong(row({ id: 'x'.repeat(101) })),
   ] as [number, string][]) {
     const answer = await post(as, body);
@@ -140,6 +143,29 @@ test('a report has limits, and is counted as a whole or not at all', async () =>
   expect(await counted()).toBe(before);
   expect((await report(clients.named, ...many.slice(1))).status).toBe(204);
   expect(await counted()).toBe(before + 1_500);
+});
+
+test('strangers in its network do not keep a resource server from reporting', async () => {
+  const strange = (n: number) => {
+    const authorization = basic({ clientId: `svc_${String(n).padStart(22, 'a')}`, clientSecret: 'x' });
+    return fetch(`${server.origin}/oauth2/usage`, { method: 'POST', headers: { authorization } });
+  };
+  expect((await report(clients.named)).status).toBe(204);
+  const answers: Response[] = [];
+  let asked: Promise<unknown> | undefined;
+  // While no other client can be looked up.
+  await server.db.transaction(async (tx) => {
+    await tx.query('LOCK TABLE oauth_clients IN ACCESS EXCLUSIVE MODE');
+    asked = Promise.all(Array.from({ length: 160 }, async (_, n) => answers.push(await strange(n))));
+    expect(await soon(async () => answers.length >= 50)).toBe(true);
+    expect((await report(clients.named)).status).toBe(204);
+  });
+  expect([answers[0]!.status, answers[0]!.headers.get('retry-after')]).toEqual([429, '60']);
+  expect(await answers[0]!.json()).toMatchObject({ error: 'slow_down' });
+  await asked;
+  expect(answers.filter(({ status }) => status === 401).length).toBeGreaterThanOrEqual(50);
+  expect((await report(await createTestClient(server, ROOT_TEAM_ID))).status).toBe(403);
+  expect((await post(undefined, '')).status).toBe(401);
 });
 
 test('one client after another cannot keep the server busy', async () => {
