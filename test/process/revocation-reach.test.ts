@@ -206,7 +206,7 @@ describe('from the answer to a revocation to the first refusal', () => {
       if (status === 401) return ms;
       expect(status).toBe(200);
       if (ms > bound + 1_000) return ms;
-      await sleep(ms < 500 ? 50 : 200);
+      await sleep(ms < 1_500 ? 100 : 400);
     }
   }
 
@@ -252,7 +252,7 @@ describe('from the answer to a revocation to the first refusal', () => {
     for (const [name, make] of Object.entries(KINDS)) prepared.push([name, await prepare(make)]);
     // Keys wait for the middleware's short memory of them, tokens for the next answer of the feed.
     const results = await Promise.all(
-      prepared.map(([name, rounds]) => measure(name, rounds, / keys?\b(?!, with)/.test(name) ? 25 : 3)),
+      prepared.map(([name, rounds]) => measure(name, rounds, / keys?\b(?!, with)/.test(name) ? 25 : 5)),
     );
     const lines = results.map((one) => `  ${one.name}: other instance ${text(one.instance)}; API ${text(one.api)}\n`);
     process.stderr.write(`From the answer to the refusal, ${ROUNDS} rounds each:\n${lines.join('')}`);
