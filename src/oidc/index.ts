@@ -64,7 +64,7 @@ export interface EngineOptions {
   signingKeys: SigningKeys;
   revocations: Revocations;
   lastUsed: LastUsed;
-  credentialUses: Pick<CredentialUses, 'report'>;
+  credentialUses: Pick<CredentialUses, 'report' | 'count'>;
   pages: EnginePages;
   requestInfo: RequestInfo;
   /** Identifier of the server's own API: the `aud` of a token that names no other resource. */

@@ -4,6 +4,7 @@
  */
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { type ApiKeys, subjectOf } from '../domain/api-keys.ts';
+import type { CredentialUses } from '../domain/credential-uses.ts';
 import { derivationOf } from '../domain/derivation.ts';
 import type { LastUsed } from '../domain/last-used.ts';
 import { noticeOf } from '../domain/retirements.ts';
@@ -25,6 +26,7 @@ export interface IntrospectionOptions extends TokenRightsOptions {
   verifyAccessToken: VerifyAccessToken;
   targets: Pick<Targets, 'find' | 'ofClient'>;
   lastUsed: Pick<LastUsed, 'touch'>;
+  credentialUses: Pick<CredentialUses, 'count'>;
 }
 
 /** RFC 7662 §2.2: nothing more is said about what is not active, or not the caller's business. */
@@ -139,7 +141,7 @@ async function liveScopes(
 }
 
 async function introspectApiKey(
-  { apiKeys, targets, issuer, lastUsed }: IntrospectionOptions,
+  { apiKeys, targets, issuer, lastUsed, credentialUses }: IntrospectionOptions,
   ctx: KoaContextWithOIDC,
   text: string,
 ): Promise<object> {
@@ -152,7 +154,11 @@ async function introspectApiKey(
   if (concern.length === 0) return INACTIVE;
   const retirement = 'retired' in key ? key.retired : key.retirement;
   if (retirement !== undefined) ctx.set({ ...noticeOf(retirement) });
-  if ('retired' in key) return INACTIVE;
+  if ('retired' in key) {
+    // Whoever asks counts what it lets in; that somebody still calls with this one is known here alone.
+    credentialUses.count({ teamId: key.teamId, kind: `${key.kind}_key`, credential: key.id });
+    return INACTIVE;
+  }
   lastUsed.touch('api_keys', key.id);
   const [aud, ...more] = concern.map(({ resource }) => resource);
   return {

@@ -185,6 +185,12 @@ describe('an API key', () => {
     for (const caller of [asks.ledger, asks.unrelated, asks.otherTeam]) {
       expect(await notice(caller)).toEqual([INACTIVE, null, null, null]);
     }
+    // Once: by the one whom it concerns.
+    await server.domain.credentialUses.flush();
+    const { rows } = await server.db.query('SELECT kind, requests FROM credential_uses WHERE credential = $1', [
+      key.id,
+    ]);
+    expect(rows).toEqual([{ kind: 'personal_key', requests: '1' }]);
   });
 });
 
