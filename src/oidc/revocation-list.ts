@@ -10,7 +10,7 @@ import { AppError } from '../errors.ts';
 
 export const REVOCATION_LIST_TYPE = 'revocations+jwt';
 
-/** Seconds a signature is good, and the age from which on it is renewed for whoever asks. */
+/** Seconds a signature is good, and the stretch of time in which it is not renewed for whoever asks. */
 const LIFE = 60;
 const RENEWED_AT = 20;
 
@@ -63,7 +63,7 @@ export function createRevocationList(options: RevocationListOptions): Revocation
     const [by, of, iat] = [signer, generation, seconds()];
     if (by === undefined || !isAvailable()) throw unavailable();
     // All instances leave out what has expired at the same moment, so that they agree on the content.
-    const entries = revocations.digests((iat - (iat % RENEWED_AT)) * 1000);
+    const entries = revocations.digests(bucketOf(iat) * RENEWED_AT * 1000);
     tellOfLength(entries.size);
     const content = [...entries]
       .map(([digest, before]) => `"${digest}":${before}`)
@@ -87,7 +87,8 @@ export function createRevocationList(options: RevocationListOptions): Revocation
   return {
     async current() {
       const wanted = generation;
-      const isGood = () => last !== undefined && last.generation >= wanted && last.iat + RENEWED_AT > seconds();
+      const isGood = () =>
+        last !== undefined && last.generation >= wanted && bucketOf(last.iat) === bucketOf(seconds());
       // What is being signed may be from before the call.
       if (!isGood()) await signing?.catch(() => {});
       if (isGood() && isAvailable()) return last!;
@@ -108,6 +109,11 @@ export function createRevocationList(options: RevocationListOptions): Revocation
       generation += 1;
     },
   };
+}
+
+/** The stretch of time a second is in: what is signed in one is of one content on all instances. */
+function bucketOf(second: number): number {
+  return Math.floor(second / RENEWED_AT);
 }
 
 function split(tag: string): [string, string] {

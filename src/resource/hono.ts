@@ -39,7 +39,7 @@ export function authenticate(
         c.set('principal', principal);
         await next();
         // Only now, since a handler may answer with a Response of its own.
-        for (const [name, value] of Object.entries({ ...principal.notice })) c.header(name, value);
+        for (const [name, value] of Object.entries({ ...principal.notice })) c.header(name, value, { append: true });
         return undefined;
       },
     );

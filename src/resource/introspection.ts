@@ -22,6 +22,7 @@ export function createIntrospection(settings: Settings, find: FindEndpoint): Ver
   const pending = new Map<string, ReturnType<typeof ask>>();
 
   async function ask(key: string, id: string): Promise<Principal | Retired | undefined> {
+    const since = clock();
     const { status, headers, body } = await fetchJson(await find('introspection_endpoint'), {
       method: 'POST',
       headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' },
@@ -33,7 +34,7 @@ export function createIntrospection(settings: Settings, find: FindEndpoint): Ver
     const principal = principalFrom(body, settings, notice);
     if (!principal) return notice.Sunset ? { retired: notice } : undefined;
     if (hasEnded(principal)) return undefined;
-    cache.set(id, { principal, since: clock() });
+    cache.set(id, { principal, since });
     return principal;
   }
 

@@ -41,6 +41,6 @@ export function scopeWords(scope: string | undefined): readonly string[] {
 export function frozen(principal: Principal): Principal {
   Object.freeze(principal.credential);
   Object.freeze(principal.scopes);
-  if (principal.claims) Object.freeze(principal.claims);
+  if (principal.claims) Object.values(Object.freeze(principal.claims)).forEach(Object.freeze);
   return Object.freeze(principal);
 }

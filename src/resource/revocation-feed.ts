@@ -56,17 +56,16 @@ export function createRevocationFeed(settings: Settings, find: FindEndpoint, key
   let pending: Promise<void> | undefined;
   let startedAt = Number.NEGATIVE_INFINITY;
   let answeredAt = Number.NEGATIVE_INFINITY;
-  let failedAt: number | undefined;
+  let failedAt = Number.NEGATIVE_INFINITY;
+  let url: string | undefined;
 
   /** A clock set back makes old what is new, or at most doubles how long it counts as young. */
   const isYounger = (since: number, ms: number) => Math.abs(clock() - since) < ms;
 
   async function ask(waits: boolean): Promise<void> {
-    const url = await find('revocation_feed_endpoint', true);
-    if (url === undefined) {
-      revocations = NONE;
-      return;
-    }
+    // An issuer that had a feed has one: metadata that forgets it, as of an older instance, revives nothing.
+    url = (await find('revocation_feed_endpoint', true)) ?? url;
+    if (url === undefined) return;
     const etag = clock() < text.goodUntil ? text.etag : undefined;
     const { status, headers, body } = await fetchText(url, {
       headers: {
@@ -85,10 +84,11 @@ export function createRevocationFeed(settings: Settings, find: FindEndpoint, key
     const demands = { typ: 'revocations+jwt', maxTokenAge: MAX_AGE, coolDownMs: SPACING_MS };
     const { claims } = await verifyIssued(jwt, demands, keys, settings, refused);
     const { iat, exp } = claims as { iat: number; exp: number };
-    // Another instance may have signed it, by a clock of its own.
-    if (iat < text.iat - clockTolerance) throw refused('older than the last one');
-    revocations = entriesOf(claims.revocations, revocations);
-    text = { etag, iat: Math.max(iat, text.iat), goodUntil: (Math.min(exp, iat + MAX_AGE) + clockTolerance) * 1000 };
+    // Another instance may have signed it, by a clock of its own; and a clock that leapt is put right some time.
+    const last = isYounger(text.iat * 1000, 2000 * MAX_AGE) ? text.iat : 0;
+    if (iat < last - clockTolerance) throw refused('older than the last one');
+    revocations = entriesOf(claims.revocations);
+    text = { etag, iat: Math.max(iat, last), goodUntil: (Math.min(exp, iat + MAX_AGE) + clockTolerance) * 1000 };
   }
 
   function poll(): void {
@@ -96,8 +96,8 @@ export function createRevocationFeed(settings: Settings, find: FindEndpoint, key
     pending = ask(isYounger(answeredAt, WAITS_UNTIL_MS))
       .then(
         () => {
-          answeredAt = clock();
-          failedAt = undefined;
+          // The process may have slept since it asked.
+          answeredAt = Math.min(clock(), startedAt + FRESH_MS);
         },
         (error) => {
           failedAt = clock();
@@ -123,29 +123,27 @@ export function createRevocationFeed(settings: Settings, find: FindEndpoint, key
         if (before === 0 || (before !== undefined && Number(token.claims.iat) <= before)) throw invalidToken('revoked');
       }
     }
-    token.passed = revocations;
+    token.passed = text;
   }
 
   return {
-    hasPassed: (token) => isFresh() && token.passed === revocations,
+    hasPassed: (token) => isFresh() && token.passed === text,
     async check(token, known) {
       const mayGoOn = failMode === 'verified' || (known && failMode === 'known-good');
       const goesOn = () => isYounger(answeredAt, mayGoOn ? Math.max(maxStale * 1000, FRESH_MS) : FRESH_MS);
-      const isWaitingOver = failedAt !== undefined && (goesOn() || isYounger(failedAt, FRESH_MS));
-      if (!isFresh() && !isWaitingOver) await pending;
+      if (!isFresh() && !isYounger(failedAt, FRESH_MS)) await pending;
       refuseRevoked(token);
       if (!goesOn()) throw unavailable('no revocation feed young enough');
     },
   };
 }
 
-/** The revocations of a feed; `before` itself if nothing changed. */
-function entriesOf(value: unknown, before: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+/** The revocations of a feed. */
+function entriesOf(value: unknown): ReadonlyMap<string, number> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused('no revocations');
   const entries = Object.entries(value);
   if (!entries.every(([, seconds]) => Number.isSafeInteger(seconds) && seconds >= 0)) throw refused('not a time');
-  const isSame = entries.length === before.size && entries.every(([subject, at]) => before.get(subject) === at);
-  return isSame ? before : new Map(entries);
+  return new Map(entries);
 }
 
 /** What a token hangs on, as the feed names it. */

@@ -25,7 +25,7 @@ export interface ResourceOptions {
   origin?: string;
   /** The `realm` of challenges (RFC 9110 §11.5). Default: none. */
   realm?: string;
-  /** Accepted signature algorithms. Default: ES256, RS256, PS256, EdDSA, Ed25519. */
+  /** Accepted signature algorithms, of access tokens and of the revocation feed. Default: ES256, RS256, PS256, EdDSA, Ed25519. */
   algorithms?: readonly string[];
   /** Seconds by which clocks may differ, 0 to 60. Default 5. */
   clockTolerance?: number;
@@ -215,9 +215,9 @@ function createWarning(clock: () => number): (error: Error) => void {
 
 /** A hook that throws must not turn a decision into a crash. */
 function guarded(onError: Settings['onError']): Settings['onError'] {
-  return (error) => {
+  return async (error) => {
     try {
-      onError(error);
+      await onError(error);
     } catch {
       warn('The onError option threw');
     }

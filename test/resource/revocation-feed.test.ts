@@ -319,6 +319,66 @@ describe('row 84: the feed cannot be had', () => {
     expect(await resource()(await longLived())).toBe(200);
   });
 
+  test('an issuer whose metadata names no feed any more revives nothing', async () => {
+    const status = resource({ failMode: 'closed' });
+    const token = await longLived();
+    issuer.revoked = { 'client:svc_reports': 0 };
+    expect(await status(token)).toBe(401);
+    issuer.metadata = { revocation_feed_endpoint: undefined };
+    now += 3_601 * SECOND;
+    await status(token);
+    await settle();
+    now += 6 * SECOND;
+    expect(await status(token)).toBe(401);
+  });
+
+  test('row 84: an answer that comes long after it was asked for is no news', async () => {
+    const status = resource({ failMode: 'closed' });
+    const token = await longLived();
+    expect(await status(token)).toBe(200);
+    let release = () => {};
+    const wait = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    issuer.feed = { status: 304, wait };
+    now += 1_100;
+    expect(await status(token)).toBe(200);
+    await settle();
+    // As a process sees it that was stopped meanwhile.
+    now += 3_600 * SECOND;
+    const answer = status(token);
+    release();
+    expect(await answer).toBe(503);
+  });
+
+  test('row F8: clocks that leap ahead and are put right keep nobody out', async () => {
+    const status = resource();
+    const token = await longLived();
+    expect(await status(token)).toBe(200);
+    now += 3_600 * SECOND;
+    expect(await status(token)).toBe(200);
+    now -= 3_600 * SECOND;
+    for (let round = 0; round < 5; round++) {
+      now += 6 * SECOND;
+      expect(await status(token)).toBe(200);
+    }
+    expect(errors).toEqual([]);
+  });
+
+  test('row 84: a failure of long ago is no reason not to ask', async () => {
+    const status = resource({ maxStale: 86_400 });
+    const token = await longLived();
+    expect(await status(token)).toBe(200);
+    issuer.feed = { status: 500 };
+    now += 2 * SECOND;
+    expect(await status(token)).toBe(200);
+    await eventually(() => errors.length === 1);
+    issuer.feed = {};
+    issuer.revoked = { 'client:svc_reports': 0 };
+    now += 20 * 3_600 * SECOND;
+    expect(await status(token)).toBe(401);
+  });
+
   test('row 84: after a recovery old answers are waited for again', async () => {
     const status = resource();
     const token = await longLived();
@@ -386,11 +446,12 @@ describe('row 84: the feed cannot be had', () => {
       expect(performance.now() - started).toBeLessThan(150);
       await sleep(250);
       expect(timeouts).toEqual([5_000, 2_000]);
+      // After a pause somebody waits for a quick poll again, and then nobody.
       now += 60 * SECOND;
-      const later = performance.now();
       expect(await status(known)).toBe(200);
+      const later = performance.now();
+      expect([await status(known), await status(unseen)]).toEqual([200, 503]);
       expect(performance.now() - later).toBeLessThan(150);
-      expect(await status(unseen)).toBe(503);
     } finally {
       jest.restoreAllMocks();
     }

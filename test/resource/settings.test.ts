@@ -123,14 +123,16 @@ test('by default an outage is a process warning, once a minute', async () => {
   warn.mockRestore();
 });
 
-test('an onError that throws changes nothing', async () => {
+test.each(['throws', 'rejects'])('an onError that %s changes nothing', async (how) => {
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   const fail = () => {
     throw new Error('hook');
   };
-  const core = createAuthenticator({ ...good, verifyApiKey: fail, onError: fail });
+  const onError = how === 'throws' ? fail : async () => fail();
+  const core = createAuthenticator({ ...good, verifyApiKey: fail, onError });
   const decision = await core.authenticate({ method: 'GET', headers: { authorization: `Bearer ${createApiKey()}` } });
   expect(decision).toMatchObject({ status: 503 });
+  expect(warn).toHaveBeenCalledWith('The onError option threw', 'LatchkeyResourceWarning');
   warn.mockRestore();
 });
 
