@@ -132,7 +132,7 @@ test.each(['throws', 'rejects'])('an onError that %s changes nothing', async (ho
   const core = createAuthenticator({ ...good, verifyApiKey: fail, onError });
   const decision = await core.authenticate({ method: 'GET', headers: { authorization: `Bearer ${createApiKey()}` } });
   expect(decision).toMatchObject({ status: 503 });
-  expect(warn).toHaveBeenCalledWith('The onError option threw', 'LatchkeyResourceWarning');
+  expect(warn.mock.calls.map(([text]) => text)).toEqual(['The onError option threw']);
   warn.mockRestore();
 });
 
