@@ -2,13 +2,14 @@
  * How requests are shared among kinds of credentials, and who still calls with keys. Uses are counted in memory and written
  * in batches, so that a request never costs a write; what a killed process had not written is lost.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as storage from '../storage/credential-uses.ts';
 import { isConflict, isUnavailable } from '../storage/errors.ts';
 import type { Page } from '../storage/listing.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import { kindOfClientId } from './client-id.ts';
+import { createDeferredWrites } from './deferred-writes.ts';
+import { keyIdIn } from './derivation.ts';
 import { isUuid } from './names.ts';
 import type { Retirements } from './retirements.ts';
 
@@ -79,10 +80,7 @@ const LAST_PAUSE_MS = 100;
 export function createCredentialUses(options: CredentialUsesOptions): CredentialUses {
   const { db, retirements, onError, interval = 5_000, max = 100_000 } = options;
   let waiting = new Map<string, Waiting>();
-  const outside = AsyncLocalStorage.snapshot();
-  let timer: NodeJS.Timeout | undefined;
-  let writing: Promise<void> = Promise.resolve();
-  let closed = false;
+  const { schedule, flush, stop } = createDeferredWrites(write, interval);
 
   function add(use: CredentialUse, day: number, requests: number): void {
     // Without the kind, which the credential says: no statement may meet one row twice.
@@ -90,18 +88,7 @@ export function createCredentialUses(options: CredentialUsesOptions): Credential
     const known = waiting.get(key);
     if (known !== undefined) known.requests += requests;
     else if (waiting.size < max) waiting.set(key, { use, day, requests });
-    if (!closed) schedule();
-  }
-
-  function schedule(): void {
-    timer ??= outside(
-      setTimeout,
-      () => {
-        timer = undefined;
-        void flush();
-      },
-      interval,
-    ).unref();
+    schedule();
   }
 
   async function write(): Promise<void> {
@@ -138,11 +125,6 @@ export function createCredentialUses(options: CredentialUsesOptions): Credential
     });
   }
 
-  function flush(): Promise<void> {
-    writing = writing.then(write);
-    return writing;
-  }
-
   function count(use: CredentialUse, n = 1): void {
     if (isUuid(use.teamId) && Number.isSafeInteger(n) && n > 0) add(use, Math.floor(Date.now() / DAY_MS), n);
   }
@@ -172,11 +154,10 @@ export function createCredentialUses(options: CredentialUsesOptions): Credential
     },
     flush,
     async close() {
-      closed = true;
-      clearTimeout(timer);
+      stop();
       await flush();
       for (let time = 1; time < LAST_TRIES && waiting.size > 0; time += 1) {
-        await setTimeoutPromise(LAST_PAUSE_MS);
+        await sleep(LAST_PAUSE_MS);
         await flush();
       }
     },
@@ -186,9 +167,8 @@ export function createCredentialUses(options: CredentialUsesOptions): Credential
 /** What a credential counts as: undefined for what is none of ours by its looks. */
 export function useOf({ teamId, credential, id }: PresentedCredential): CredentialUse | undefined {
   if (credential !== 'access_token') return isUuid(id) ? { teamId, kind: credential, credential: id } : undefined;
-  if (id.startsWith('key:')) {
-    return isUuid(id.slice(4)) ? { teamId, kind: 'exchanged_token', credential: id } : undefined;
-  }
+  const keyId = keyIdIn(id);
+  if (keyId !== undefined) return isUuid(keyId) ? { teamId, kind: 'exchanged_token', credential: id } : undefined;
   const kind = kindOfClientId(id);
   return kind && { teamId, kind: kind === 'app' ? 'oauth2_app' : 'oauth2_client', credential: id };
 }

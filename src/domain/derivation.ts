@@ -6,6 +6,8 @@
 /** Times a user's token can be passed on: each one lengthens it, and the list of whoever has held it. */
 export const MOST_HOPS = 4;
 
+const KEY = 'key:';
+
 /** What a token says of its origin. */
 export interface Derivation {
   /** The API key it was got for. */
@@ -20,7 +22,12 @@ export interface Derivation {
 
 /** The word a token that was got for a key carries. */
 export function keyWord(keyId: string): string {
-  return `key:${keyId}`;
+  return `${KEY}${keyId}`;
+}
+
+/** The id of the key in such a word, which is also the `client_id` of a token got without a client; undefined in others. */
+export function keyIdIn(word: string): string | undefined {
+  return word.startsWith(KEY) ? word.slice(KEY.length) : undefined;
 }
 
 /**

@@ -2,9 +2,9 @@
  * When each credential was last used: kept in memory and written in batches, so that a use never costs a write. What a
  * killed process had not written is lost; that is at most one interval of times, and nothing depends on them.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { type UsedTable, updateLastUsed } from '../storage/last-used.ts';
 import type { Queryable } from '../storage/pool.ts';
+import { createDeferredWrites } from './deferred-writes.ts';
 
 export interface LastUsed {
   /** Remembers that a row was used. Costs a map entry; never fails. */
@@ -26,28 +26,14 @@ export interface LastUsedOptions {
 
 export function createLastUsed({ db, onError, interval = 5_000, max = 100_000 }: LastUsedOptions): LastUsed {
   const waiting = new Map<UsedTable, Map<string, Date>>();
-  const outside = AsyncLocalStorage.snapshot();
-  let timer: NodeJS.Timeout | undefined;
-  let writing: Promise<void> = Promise.resolve();
-  let closed = false;
+  const { schedule, flush, stop } = createDeferredWrites(write, interval);
 
   function touch(table: UsedTable, id: string, at: Date = new Date()): void {
     const times = waiting.get(table) ?? new Map<string, Date>();
     waiting.set(table, times);
     const known = times.get(id);
     if (known === undefined ? times.size < max : known < at) times.set(id, at);
-    if (!closed) schedule();
-  }
-
-  function schedule(): void {
-    timer ??= outside(
-      setTimeout,
-      () => {
-        timer = undefined;
-        void flush();
-      },
-      interval,
-    ).unref();
+    schedule();
   }
 
   async function write(): Promise<void> {
@@ -64,17 +50,11 @@ export function createLastUsed({ db, onError, interval = 5_000, max = 100_000 }:
     }
   }
 
-  function flush(): Promise<void> {
-    writing = writing.then(write);
-    return writing;
-  }
-
   return {
     touch,
     flush,
     async close() {
-      closed = true;
-      clearTimeout(timer);
+      stop();
       await flush();
     },
   };

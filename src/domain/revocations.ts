@@ -2,7 +2,6 @@
  * What ended before its time, and which tokens that concerns. Every instance holds the list in memory, and hears of
  * each addition as soon as it is committed.
  */
-import { createHash } from 'node:crypto';
 import { AppError } from '../errors.ts';
 import type { Notifications } from '../storage/notifications.ts';
 import type { Queryable } from '../storage/pool.ts';
@@ -15,7 +14,8 @@ import {
   type RevocationRecord,
   type TokenOwner,
 } from '../storage/revocations.ts';
-import { derivationOf } from './derivation.ts';
+import { derivationOf, keyIdIn } from './derivation.ts';
+import { digestOf } from './secret-text.ts';
 
 /** Sixty seconds of clock tolerance at the resource server, and as much for clocks that differ. */
 const TOLERANCE_MS = 120_000;
@@ -133,7 +133,7 @@ export function createRevocations({ db, notifications, longList = LONG_LIST }: R
     (isNarrowed ? narrowed : ended).set(word, {
       before: before ?? Number.POSITIVE_INFINITY,
       expires,
-      digest: digestOf(word),
+      digest: shortDigestOf(word),
     });
   }
 
@@ -219,7 +219,7 @@ function wordsOf(claims: RevocableClaims): string[] {
     `client:${client_id}`,
     `team:${team_id}`,
   ];
-  if (derived.some((word) => word.startsWith('key:'))) words.push(`aud_keys:${aud}`);
+  if (derived.some((word) => keyIdIn(word) !== undefined)) words.push(`aud_keys:${aud}`);
   return words.concat(derived);
 }
 
@@ -230,6 +230,6 @@ function ownerOf(token: EndableClaims): { owner: TokenOwner; isAlone: boolean } 
   return { owner: { kind: 'client', id: token.client_id }, isAlone: token.sub === token.client_id };
 }
 
-function digestOf(word: string): string {
-  return createHash('sha256').update(word).digest('base64url').slice(0, 22);
+function shortDigestOf(word: string): string {
+  return digestOf(word).toString('base64url').slice(0, 22);
 }

@@ -2,7 +2,7 @@
  * Checks credentials in this very process: the options of the published resource middleware, with the parts that live here
  * in place of its remote ones. On top of what a credential says stands what its owner may do at this moment.
  */
-import type { ApiKeys } from '../domain/api-keys.ts';
+import { type ApiKeys, subjectOf } from '../domain/api-keys.ts';
 import { type CredentialUses, useOf } from '../domain/credential-uses.ts';
 import { derivationOf, keyWord } from '../domain/derivation.ts';
 import type { LastUsed } from '../domain/last-used.ts';
@@ -80,7 +80,7 @@ export function createResourceOptions(options: LocalCheckOptions, api: LocalApi)
     return {
       kind: key.kind === 'personal' ? 'user' : 'team',
       credential: { kind: key.kind === 'personal' ? 'personal_key' : 'team_key', id: key.id },
-      subject: key.userId ?? `team:${key.teamId}`,
+      subject: subjectOf(key),
       teamId: key.teamId,
       scopes: [...key.scopes].filter(api.hasScope),
       ...(key.expiresAt && { expiresAt: Math.floor(key.expiresAt.getTime() / 1000) }),

@@ -17,6 +17,7 @@ import { engineError } from './errors.ts';
 import type { Step } from './internals.ts';
 import { concernOf, meaningAt, type Presented } from './introspection-policy.ts';
 import type { Target, Targets } from './resource-servers.ts';
+import { wordsOf } from './scopes.ts';
 
 export interface IntrospectionOptions extends TokenRightsOptions {
   db: Queryable;
@@ -174,8 +175,4 @@ async function introspectApiKey(
     iat: Math.floor(key.createdAt.getTime() / 1000),
     ...(key.expiresAt && { exp: Math.floor(key.expiresAt.getTime() / 1000) }),
   };
-}
-
-function wordsOf(scope: string | undefined): string[] {
-  return scope ? scope.split(' ') : [];
 }

@@ -2,9 +2,9 @@
  * Everything that has ended before its time, in one signed text (a compact JWS, RFC 7515) that says nothing to whoever
  * holds no token. It is made when somebody asks, and again when it has become another.
  */
-import { createHash } from 'node:crypto';
 import { CompactSign, type CryptoKey, importJWK } from 'jose';
 import { LONG_LIST, type Revocations } from '../domain/revocations.ts';
+import { digestOf } from '../domain/secret-text.ts';
 import type { KeySet } from '../domain/signing-keys.ts';
 import { AppError } from '../errors.ts';
 
@@ -73,7 +73,7 @@ export function createRevocationList(options: RevocationListOptions): Revocation
     const text = await new CompactSign(Buffer.from(`${claims.slice(0, -1)},"revocations":{${content}}}`))
       .setProtectedHeader({ alg, kid: by.kid, typ: REVOCATION_LIST_TYPE })
       .sign(await by.privateKey);
-    last = { text, tag: `${digestOf(content)}-${iat}`, iat, generation: of };
+    last = { text, tag: `${digestOf(content).toString('base64url').slice(0, 22)}-${iat}`, iat, generation: of };
     restUntil = performance.now() + 4 * (performance.now() - started);
     return last;
   }
@@ -119,10 +119,6 @@ function bucketOf(second: number): number {
 function split(tag: string): [string, string] {
   const end = tag.lastIndexOf('-');
   return [tag.slice(0, end), tag.slice(end + 1)];
-}
-
-function digestOf(content: string): string {
-  return createHash('sha256').update(content).digest('base64url').slice(0, 22);
 }
 
 function seconds(): number {

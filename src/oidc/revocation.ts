@@ -7,6 +7,7 @@ import { decodeJwt } from 'jose';
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { ApiKeys } from '../domain/api-keys.ts';
 import type { Actor, Audit } from '../domain/audit.ts';
+import { keyIdIn } from '../domain/derivation.ts';
 import type { KeyGuesses } from '../domain/key-guesses.ts';
 import type { Revocations } from '../domain/revocations.ts';
 import { AppError } from '../errors.ts';
@@ -29,9 +30,6 @@ export interface RevocationOptions {
   verifyAccessToken: VerifyAccessToken;
 }
 
-/** How the `client_id` of a token begins that a key was exchanged for without a client. */
-const KEY = 'key:';
-
 /**
  * What is unknown, ended or another client's: 200 and nothing happens (§2.2).
  * @returns `withClient` the step before the engine's own revocation, `withoutClient` the one before it asks for a
@@ -52,8 +50,8 @@ export function createRevocation(options: RevocationOptions): { withClient: Step
   }
 
   async function withoutClient(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
-    const { token, token_type_hint: hint, client_secret: secret } = ctx.oidc.params as Record<string, unknown>;
-    if (ctx.oidc.route !== 'revocation' || bringsClient(ctx) || secret !== undefined) return next();
+    const { token, token_type_hint: hint } = ctx.oidc.params as Record<string, unknown>;
+    if (ctx.oidc.route !== 'revocation' || bringsClient(ctx)) return next();
     if (Array.isArray(token) || Array.isArray(hint)) throw new errors.InvalidRequest('a parameter is given twice');
     if (token === undefined) return next();
     const text = String(token);
@@ -87,7 +85,7 @@ export function createRevocation(options: RevocationOptions): { withClient: Step
     const claims = await options.verifyAccessToken(token);
     if (claims === undefined || !mayEnd(claims)) return undefined;
     const { jti, team_id: teamId } = claims;
-    const key = { id: claims.client_id.slice(KEY.length), userId: claims.sub.startsWith('team:') ? null : claims.sub };
+    const key = { id: keyIdIn(claims.client_id) ?? '', userId: claims.sub.startsWith('team:') ? null : claims.sub };
     const actor = holder(ctx, key);
     await options.db
       .transaction(async (tx) => {
@@ -115,7 +113,7 @@ function done(ctx: KoaContextWithOIDC): void {
 
 /** A token that stands for a key alone: no client was there when it was issued. */
 function isOfKey({ client_id: clientId }: { client_id?: unknown }): boolean {
-  return typeof clientId === 'string' && clientId.startsWith(KEY);
+  return typeof clientId === 'string' && keyIdIn(clientId) !== undefined;
 }
 
 /** What a token says about itself, which nobody has checked. */

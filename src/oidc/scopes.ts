@@ -23,6 +23,11 @@ export function createCheckScope(targets: Targets): Step {
   };
 }
 
+/** The words of a scope that is known to be well-formed; none for no scope. */
+export function wordsOf(scope: string | undefined): string[] {
+  return scope ? scope.split(' ') : [];
+}
+
 /** The words of a scope parameter, each once. @throws InvalidScope for bad syntax */
 export function parseScope(scope: string): string[] {
   if (!SYNTAX.test(scope)) throw new errors.InvalidScope('scope contains invalid characters', '');

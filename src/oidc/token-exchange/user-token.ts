@@ -6,6 +6,7 @@ import type { AccessTokenClaims, VerifyAccessToken } from '../access-tokens.ts';
 import { type GrantPayload, namedBy } from '../adapter.ts';
 import { concernOf } from '../introspection-policy.ts';
 import type { Target, Targets } from '../resource-servers.ts';
+import { wordsOf } from '../scopes.ts';
 import { noteExchange } from './note.ts';
 import { invalidGrant, type Subject } from './subject.ts';
 
@@ -58,10 +59,10 @@ export function createTokenSubject(options: TokenSubjectOptions) {
     if (rights === undefined || consent === undefined) throw ended();
 
     function scopesAt({ resource }: Target): string[] {
-      const consented = words(consent!.getResourceScope(resource));
+      const consented = wordsOf(consent!.getResourceScope(resource));
       // What the user agreed to can end, and be asked for anew: it is not the token's again by that.
       if (resource === claims.aud)
-        return words(claims.scope).filter((one) => rights!.has(one) && consented.includes(one));
+        return wordsOf(claims.scope).filter((one) => rights!.has(one) && consented.includes(one));
       if (derivation?.left.includes(resource)) {
         throw new errors.InvalidTarget(
           'the subject token comes from one for this resource, and may say less: use that one',
@@ -125,10 +126,6 @@ async function findConsent(
   if (!isIts) return undefined;
   ctx.oidc.entity('Grant', grant);
   return consent;
-}
-
-function words(scope: string | undefined): string[] {
-  return scope ? scope.split(' ') : [];
 }
 
 // One for every reason, so that nobody learns which tokens there were.
