@@ -1,10 +1,11 @@
 /**
- * `npm run bench -- w1|w2|w3|w4|w5|list`: measurements against yardsticks in the same run, on loopback, for people to read. Owns the
+ * `npm run bench -- w1|w2|w3|w4|w5|list|pages`: measurements against yardsticks in the same run, on loopback, for people to read. Owns the
  * workloads, the yardsticks and the load; nothing in the server or the tests knows of it.
  */
 import { parseArgs } from 'node:util';
 import { CONTENDERS, type ContenderName, stopEverything } from './contenders.ts';
 import { list } from './list.ts';
+import { pages } from './pages.ts';
 import { writeJson } from './report.ts';
 import { w1 } from './w1.ts';
 import { w2 } from './w2.ts';
@@ -20,6 +21,7 @@ const HELP = `npm run bench -- <workload> [options]
   w4   the middleware in a Koa app           --connections 16
   w5   cold start to the first token
   list pages of 100,000 API keys             database time; target 50 ms
+  pages the console with 100,000 API keys    server time and size; targets 50 ms, 100 kB
 
   --contenders a,b   who is measured, the first against each of the others: ${CONTENDERS.join(', ')}
                      (default latchkey,bare)
@@ -57,6 +59,7 @@ const workloads: Record<string, () => Promise<unknown>> = {
   w4: () => w4({ ...common, connections: numbers(values.connections ?? '16') }),
   w5: () => w5(common),
   list: () => list(common),
+  pages: () => pages(common),
 };
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

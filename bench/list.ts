@@ -5,7 +5,8 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ApiKeyScope, findApiKeyByDigest, listApiKeys } from '../src/storage/api-keys.ts';
+import { listApiKeys } from '../src/storage/api-key-lists.ts';
+import { type ApiKeyScope, findApiKeyByDigest } from '../src/storage/api-keys.ts';
 import { openEmbeddedPostgres } from '../src/storage/embedded/index.ts';
 import type { Page } from '../src/storage/listing.ts';
 import { migrate } from '../src/storage/migrator.ts';

@@ -5,12 +5,15 @@ import Koa, { type Context, type Middleware } from 'koa';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { createDomain, type Domain } from './domain/index.ts';
+import { addAccount } from './http/account/index.ts';
 import { createAssets } from './http/assets.ts';
+import { createConsole, type Kit } from './http/console/index.ts';
 import { createDocsRoutes, type OpenapiDocument } from './http/docs.ts';
 import { createForwardAuth } from './http/forward-auth.ts';
 import { health } from './http/health.ts';
 import { createHomeRoutes } from './http/home.ts';
 import { createEnginePages, createInteractionRoutes } from './http/interaction/index.ts';
+import { createLoginRoutes } from './http/login.ts';
 import { createManagement } from './http/management/index.ts';
 import { accessLog, loggedPath } from './http/middleware/access-log.ts';
 import { requireDatabase } from './http/middleware/availability.ts';
@@ -29,6 +32,8 @@ export interface App {
   /** The request listener for `node:http`. */
   callback: (req: IncomingMessage, res: ServerResponse) => void;
   domain: Domain;
+  /** Every page behind a login and every form, to be walked through. */
+  pages: Kit['routes']['pages'];
   /** Connects, creates missing keys, starts the housekeeping. */
   start(): Promise<void>;
   /** Makes `/readyz` answer 503 and ends connections after their answers, so that no new request is sent here. */
@@ -92,6 +97,16 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     pageTokenKeys: sealing.keysFor('page tokens'),
     onUndeclared: (operation, status) => logger.error({ operation, status }, 'undeclared answer'),
   });
+  const console = createConsole({
+    domain,
+    issuer,
+    pages,
+    csrf,
+    sessionOf: engine.sessionOf,
+    pageTokenKeys: sealing.keysFor('page tokens'),
+  });
+
+  addAccount(console.kit, { renewSession: engine.browserSessions.renew });
 
   const koa = new Koa({ proxy: config.trustProxy > 0, maxIpsCount: config.trustProxy });
   koa.silent = true;
@@ -126,13 +141,16 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     .use(engine.revocationFeed.middleware)
     .use(engineRequest)
     .use(management.routes)
+    .use(console.middleware)
+    .use(mount(createLoginRoutes({ ...domain, ...engine, csrf, pages, issuer })))
     .use(mount(createInteractionRoutes({ ...domain, engine: engine.interactions, csrf, pages })))
-    .use(mount(createSetupRoutes({ setup: domain.setup, csrf, pages, issuer })))
-    .use(mount(createHomeRoutes({ pages, issuer, isSetupOpen: domain.setup.isOpen })));
+    .use(mount(createSetupRoutes({ setup: domain.setup, csrf, pages, issuer, logIn: engine.browserSessions.logIn })))
+    .use(mount(createHomeRoutes({ pages, issuer, isSetupOpen: domain.setup.isOpen, sessionOf: engine.sessionOf })));
 
   return {
     callback: koa.callback(),
     domain,
+    pages: console.kit.routes.pages,
     async start() {
       await domain.signingKeys.ensure();
       const { accessTokenAlg: alg, lifetimes } = config;

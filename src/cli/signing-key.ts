@@ -12,6 +12,18 @@ interface RotateOptions {
 export function addSigningKeyCommands(program: Command, { output, withSession }: Deps): void {
   const signingKey = program.command('signing-key').description('keys that tokens are signed with');
   signingKey
+    .command('list')
+    .description('list the keys that are published, and what each does now')
+    .action(async () => {
+      const keys = await withSession(({ domain }) => domain.signingKeys.list());
+      const rows = keys.map((key) => [key.alg, key.kid, key.state, key.createdAt, key.signsFrom, key.expiresAt]);
+      output.print(
+        keys.map(({ sortKey: _, id: __, ...key }) => wire(key)),
+        table(['ALG', 'KID', 'STATE', 'CREATED', 'SIGNS FROM', 'EXPIRES'], rows),
+        'waiting: signs later. signing: signs now. published: until the last token it signed has expired.',
+      );
+    });
+  signingKey
     .command('rotate')
     .description('publish new keys; they sign a while later, and the old ones stay valid for what they signed')
     .addOption(new Option('--alg <alg>', 'only for this algorithm').choices(['ES256', 'RS256', 'EdDSA']))

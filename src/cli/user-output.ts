@@ -54,7 +54,8 @@ export function describeRoles({ teamRoles }: User): string {
 
 /** The user as the management API shows it. */
 export function toWire(user: SeenUser & { sortKey?: string }): Record<string, unknown> {
-  const { hasPassword: _has, version: _version, sortKey: _sortKey, ...record } = user;
+  // The time zone is the person's own business: the API does not show it.
+  const { hasPassword: _has, version: _version, timeZone: _zone, sortKey: _sortKey, ...record } = user;
   return {
     ...wire(record),
     auth_provider_type: 'LOCAL',

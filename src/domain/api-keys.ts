@@ -4,13 +4,13 @@
  * service account.
  */
 import { AppError, invalidField } from '../errors.ts';
+import { listApiKeys } from '../storage/api-key-lists.ts';
 import {
   type ApiKeyRecord,
   type ApiKeyScope,
   deleteApiKey,
   findApiKey,
   insertApiKey,
-  listApiKeys,
   lockApiKey,
   lockApiKeyByText,
   type NewApiKey,
@@ -45,9 +45,14 @@ export const LONGEST_OVERLAP = 30 * 24 * 3600;
 
 const PREFIX = { personal: 'lkp_', team: 'lkt_' } as const;
 
+/** What a key is at this moment: nothing but `active` is let in. A revoked key may have expired as well. */
+export type KeyState = 'active' | 'revoked' | 'expired' | 'given_up';
+export const KEY_STATES: readonly KeyState[] = ['active', 'revoked', 'expired', 'given_up'];
+
 export interface ApiKey extends ApiKeyRecord {
   /** When it is to be given up, or may be, as far as its first characters tell; null: it is not. */
   retiresAt: Date | null;
+  state: KeyState;
 }
 
 /** Which key may be changed, and the `version` it must still have. */
@@ -75,7 +80,11 @@ export interface ApiKeys extends Omit<ApiKeyChecks, 'findByText' | 'rightsOfOwne
   ): Promise<NewKey>;
   /** Makes a key for a team's service account. @throws AppError `invalid_argument`; `not_found` without such a team */
   createTeam(key: { teamId: string; name: string; expiresAt?: Date }, actor: Actor): Promise<NewKey>;
-  /** Keys by `created_at` or as `page` says (default the first 1,000); also by `name`, `status`, `team_id`, `user_id`, `kind`. */
+  /**
+   * Keys by `created_at` or as `page` says (default the first 1,000); narrowed by `name`, `status`, `state` (a `KeyState`),
+   * `team_id`, `user_id`, `kind`; ordered also by `name`, `last_access_at` (to the hour, never first), `expires_at` (never
+   * last). A search looks at names, how keys begin and end, and for personal keys at their owner's email address.
+   */
   list(scope: ApiKeyScope, page?: Partial<Page>): Promise<(ApiKey & { sortKey: string })[]>;
   find(id: string, scope?: ApiKeyScope): Promise<ApiKey | undefined>;
   /**
@@ -123,7 +132,12 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     const retirement = await retirements.effectiveFor({ keyId, teamId, prefix });
     // As far as it is certain, and as lists are filtered: a prefix that may be its own proves nothing.
     const isGivenUp = isOver((await retirements.effectiveFor({ keyId, teamId, text: prefix }))?.retiresAt ?? null);
-    return { ...key, status: isGivenUp ? INACTIVE : status, retiresAt: retirement?.retiresAt ?? null };
+    return {
+      ...key,
+      status: isGivenUp ? INACTIVE : status,
+      retiresAt: retirement?.retiresAt ?? null,
+      state: stateOf(key, isGivenUp),
+    };
   }
 
   async function create(
@@ -257,6 +271,12 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     },
     ...checks,
   };
+}
+
+function stateOf({ status, expiresAt }: ApiKeyRecord, isGivenUp: boolean): KeyState {
+  if (status === INACTIVE) return 'revoked';
+  if (isOver(expiresAt)) return 'expired';
+  return isGivenUp ? 'given_up' : 'active';
 }
 
 function checkOverlap(seconds: number): void {

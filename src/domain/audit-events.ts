@@ -13,6 +13,8 @@ export interface AuditEvents {
    * @param scope `teamId` leaves only what happened in that team
    */
   list(scope: { teamId?: string | undefined }, page: Page): Promise<RecordedAuditEvent[]>;
+  /** One event of this scope. */
+  find(id: string, scope: { teamId?: string | undefined }): Promise<RecordedAuditEvent | undefined>;
   /** Events as they are written, each once, until `signal` is aborted. @throws AppError `unavailable` */
   follow(options: FollowOptions): AsyncGenerator<RecordedAuditEvent, void, undefined>;
 }
@@ -60,7 +62,16 @@ export function createAuditEvents({ db }: { db: Queryable }): AuditEvents {
     }
   }
 
-  return { list: (scope, page) => storage.listAuditEvents(db, scope, page), follow };
+  return {
+    list: (scope, page) => storage.listAuditEvents(db, scope, page),
+    async find(id, { teamId }) {
+      // As many digits as fit a bigint whatever they are.
+      if (!/^\d{1,18}$/.test(id)) return undefined;
+      const ofTeam: Condition[] = teamId === undefined ? [] : [{ field: 'team_id', operator: 'eq', value: teamId }];
+      return (await storage.listAuditEventsById(db, [id], ofTeam))[0];
+    },
+    follow,
+  };
 }
 
 type Progress = ReturnType<typeof createProgress>;

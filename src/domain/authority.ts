@@ -29,6 +29,8 @@ export interface UserAuthority {
   displayName: string;
   givenName: string;
   familyName: string;
+  /** IANA name; null: what the browser says. */
+  timeZone: string | null;
   enabled: true;
   expiresAt: Date | undefined;
   updatedAt: Date;

@@ -78,6 +78,8 @@ export const OPERATIONS = {
   'oauth_client_secrets.delete': { permission: 'oauth2clients:write', reach: 'team' },
   'sign_in_settings.get': { permission: 'settings:read', reach: 'root' },
   'sign_in_settings.update': { permission: 'settings:write', reach: 'root' },
+  'signing_keys.list': { permission: 'settings:read', reach: 'root' },
+  'signing_keys.rotate': { permission: 'settings:write', reach: 'root' },
   'resource_servers.list': { permission: 'resourceservers:read', reach: 'root' },
   'resource_servers.get': { permission: 'resourceservers:read', reach: 'root' },
   'resource_servers.create': { permission: 'resourceservers:write', reach: 'root' },

@@ -24,12 +24,15 @@ export interface CredentialQuery {
   /** Clients do not expire, and are in no answer to this. */
   expiresBefore?: Date | undefined;
   neverUsed?: boolean | undefined;
+  /** Only these; each a UUID. */
+  ids?: readonly string[] | undefined;
 }
 
 export interface Credentials {
   /**
    * Credentials in the order they were made. An app is there once for each consent that lets it act, with the scopes
-   * consented to. Filters of the page: `kind`, `status` (1 active, 2 not), `team_id`, `user_id`; order: `created_at`.
+   * consented to. Filters of the page: `kind`, `status` (1 active, 2 not), `team_id`, `user_id`; order: `created_at`. A search
+   * looks at names, client_ids, how keys begin and end, and at owners' email addresses.
    * Every narrowing of query and page must hold.
    */
   list(query: CredentialQuery, page: Page): Promise<Credential[]>;

@@ -5,23 +5,28 @@
 import type { Lifetimes } from '../config.ts';
 import { createNotifications } from '../storage/notifications.ts';
 import type { Database } from '../storage/pool.ts';
+import { createAccount } from './account.ts';
 import { createApiKeys } from './api-keys.ts';
 import { createAudit } from './audit.ts';
 import { createAuditEvents } from './audit-events.ts';
 import { createAuthority } from './authority.ts';
+import { createBulkRevoke } from './bulk-revoke.ts';
 import { createClientSecrets } from './client-secrets.ts';
 import { createConnectedApps } from './connected-apps.ts';
 import { createCredentialUses } from './credential-uses.ts';
 import { createCredentials } from './credentials.ts';
+import { createEndings } from './endings.ts';
 import { createIdempotency } from './idempotency.ts';
 import type { Peppers } from './imported-digests.ts';
 import { createKeyGuesses } from './key-guesses.ts';
 import { createKeyImport } from './key-import.ts';
 import { createLastUsed } from './last-used.ts';
+import { createLeavers } from './leavers.ts';
 import { createLogin } from './login.ts';
 import { createMemberships } from './memberships.ts';
 import { createOauthApps } from './oauth-apps.ts';
 import { createOauthClients } from './oauth-clients.ts';
+import { createOverview } from './overview.ts';
 import { createPasswords } from './passwords.ts';
 import { createProviders } from './providers.ts';
 import { createPurge } from './purge.ts';
@@ -32,6 +37,7 @@ import { createRetirements } from './retirements.ts';
 import { createRevocations } from './revocations.ts';
 import { createRoles } from './roles.ts';
 import { createSealing } from './sealing.ts';
+import { createSessions } from './sessions.ts';
 import { createSettings } from './settings.ts';
 import { createSetup } from './setup.ts';
 import { createSigningKeys } from './signing-keys.ts';
@@ -65,7 +71,16 @@ export function createDomain({ db, secrets, lifetimes, peppers, onError, onAvail
   const users = createUsers({ db, audit, passwords, memberships });
   const retirements = createRetirements({ db, audit, notifications });
   const credentialUses = createCredentialUses({ db, retirements, onError });
+  const apiKeys = createApiKeys({ db, audit, authority, notifications, lastUsed, retirements, peppers });
+  const oauthClients = createOauthClients({ db, audit, authority });
+  const login = createLogin({ db, audit, passwords });
+  const settings = createSettings({ db, audit, notifications, lifetimes });
+  const sessions = createSessions({ db, audit, settings });
   const purge = createPurge({ db, onError });
+  const connectedApps = createConnectedApps({ db, audit });
+  const credentials = createCredentials({ db, retirements });
+  const clientSecrets = createClientSecrets({ db, audit, authority });
+  const resourceServers = createResourceServers({ db, audit, notifications });
   return {
     notifications,
     sealing,
@@ -78,22 +93,28 @@ export function createDomain({ db, secrets, lifetimes, peppers, onError, onAvail
     teams,
     users,
     roles: createRoles({ db }),
-    login: createLogin({ db, audit, passwords }),
+    login,
+    account: createAccount({ db, audit, passwords, login, users }),
     setup: createSetup({ db, audit, users, teams, memberships }),
-    settings: createSettings({ db, audit, notifications, lifetimes }),
-    apiKeys: createApiKeys({ db, audit, authority, notifications, lastUsed, retirements, peppers }),
+    settings,
+    sessions,
+    apiKeys,
     keyGuesses: createKeyGuesses(),
     keyImport: createKeyImport({ db, audit, authority, peppers }),
-    clientSecrets: createClientSecrets({ db, audit, authority }),
-    connectedApps: createConnectedApps({ db, audit }),
-    credentials: createCredentials({ db, retirements }),
+    clientSecrets,
+    connectedApps,
+    credentials,
+    bulkRevoke: createBulkRevoke({ apiKeys, oauthClients, connectedApps, credentials }),
+    overview: createOverview({ db }),
     credentialUses,
     oauthApps: createOauthApps({ db, audit }),
-    oauthClients: createOauthClients({ db, audit, authority }),
+    oauthClients,
+    leavers: createLeavers({ db, audit, authority, lastUsed, apiKeys, oauthClients }),
     registrations: createRegistrations({ db, notifications }),
     providers: createProviders({ db, audit }),
     retirements,
-    resourceServers: createResourceServers({ db, audit, notifications }),
+    resourceServers,
+    endings: createEndings({ db, clientSecrets, resourceServers, lastUsed }),
     revocations: createRevocations({ db, notifications }),
     signingKeys: createSigningKeys({
       db,

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { AppError } from '../errors.ts';
-import type { Queryable } from '../storage/pool.ts';
+import type { Database } from '../storage/pool.ts';
 import { findLogin, type LoginRecord, recordLogin } from '../storage/users.ts';
 import type { Audit } from './audit.ts';
 import { checkEmail } from './names.ts';
@@ -41,16 +41,40 @@ export interface LoginOrigin {
 export interface Login {
   /**
    * The id of the user who logs in with this email and password, or undefined; the caller is not told why.
+   * @param admit stores that the user is logged in. Nobody changes the account meanwhile: whoever does it next, and ends the
+   *   user's sessions, ends this one too
    * @throws AppError `resource_exhausted` after too many failures, or when too many people log in at once
    */
-  authenticate(given: { email: unknown; password: unknown }, origin: LoginOrigin): Promise<string | undefined>;
+  authenticate(
+    given: { email: unknown; password: unknown },
+    origin: LoginOrigin,
+    admit?: (userId: string) => Promise<unknown>,
+  ): Promise<string | undefined>;
+  /**
+   * For somebody who is logged in already: what is kept of their password, when this is it; otherwise undefined. It counts
+   * as no login, and wrong ones are bounded together with those at the login.
+   * @throws AppError `resource_exhausted` as `authenticate`
+   */
+  confirm(given: { email: string; password: unknown }, origin: LoginOrigin): Promise<string | undefined>;
 }
 
 export interface LoginOptions {
-  db: Queryable;
+  db: Database;
   audit: Audit;
   passwords: Passwords;
   limits?: LoginLimits;
+}
+
+/** What is being tried: how a refusal is noted, and where it comes from. */
+interface Attempt {
+  action: 'user.login_refused' | 'user.password_refused';
+  origin: LoginOrigin;
+  admit?: ((userId: string) => Promise<unknown>) | undefined;
+}
+
+interface Known {
+  userId: string;
+  passwordHash: string;
 }
 
 // What is not an email address belongs to nobody; the question is asked all the same, for the same cost.
@@ -61,24 +85,26 @@ export function createLogin({ db, audit, passwords, limits = LIMITS }: LoginOpti
   const perAccount = createThrottle(limits);
   const perBoth = createThrottle(limits);
 
-  function refuse(reason: string, login: LoginRecord | undefined, origin: LoginOrigin): undefined {
+  function refuse(reason: string, login: LoginRecord | undefined, { action, origin }: Attempt): undefined {
+    const target = login?.userId ? { kind: 'user' as const, id: login.userId } : undefined;
+    const who = action === 'user.password_refused' ? target : undefined;
     audit.note({
-      action: 'user.login_refused',
+      action,
       outcome: 'refused',
-      actor: { kind: 'anonymous', id: '', ...origin },
-      ...(login?.userId && { target: { kind: 'user', id: login.userId } }),
+      actor: { ...(who ?? { kind: 'anonymous', id: '' }), ...origin },
+      ...(target && { target }),
       details: { reason, ...(login !== undefined && login.userId === null && { email_digest: mark(login.key) }) },
     });
   }
 
   /** Counts a try, and gives what takes it back. @throws AppError when there were too many */
-  function countTry(login: LoginRecord, network: string, origin: LoginOrigin): () => void {
+  function countTry(login: LoginRecord, network: string, attempt: Attempt): () => void {
     const both = `${network} ${login.key}`;
     const attacked = perAccount.count(login.key) >= limits.perAccount;
     const allowed = attacked ? limits.perAccountAndNetworkUnderAttack : limits.perAccountAndNetwork;
     const verdict = perBoth.take(both, allowed);
     if (verdict !== 'allowed') {
-      if (verdict === 'over') refuse('too_many_attempts', login, origin);
+      if (verdict === 'over') refuse('too_many_attempts', login, attempt);
       throw tooMany();
     }
     perAccount.take(login.key, Number.POSITIVE_INFINITY);
@@ -88,41 +114,55 @@ export function createLogin({ db, audit, passwords, limits = LIMITS }: LoginOpti
     };
   }
 
-  async function check(login: LoginRecord, password: unknown, origin: LoginOrigin): Promise<string | undefined> {
+  /** The user, when this is the password of one who may be here. */
+  async function check(login: LoginRecord, password: unknown, attempt: Attempt): Promise<Known | undefined> {
     const { userId, passwordHash } = login;
     const matches = await passwords.verify(passwordHash, password);
-    if (userId === null) return refuse('unknown_user', login, origin);
-    if (passwordHash === null) return refuse('no_password', login, origin);
-    if (!matches) return refuse('wrong_password', login, origin);
-    if (!login.enabled) return refuse('disabled', login, origin);
-    if (login.expired) return refuse('expired', login, origin);
-    if (!(await recordLogin(db, userId, passwordHash))) return refuse('changed_meanwhile', login, origin);
+    if (userId === null) return refuse('unknown_user', login, attempt);
+    if (passwordHash === null) return refuse('no_password', login, attempt);
+    if (!matches) return refuse('wrong_password', login, attempt);
+    if (!login.enabled) return refuse('disabled', login, attempt);
+    if (login.expired) return refuse('expired', login, attempt);
+    if (attempt.action === 'user.password_refused') return { userId, passwordHash };
+    const isIn = await db.transaction(async (tx) => {
+      if (!(await recordLogin(tx, userId, passwordHash))) return false;
+      await db.within(tx, async () => attempt.admit?.(userId));
+      return true;
+    });
+    if (!isIn) return refuse('changed_meanwhile', login, attempt);
     const target = { kind: 'user', id: userId };
-    audit.note({ action: 'user.logged_in', actor: { ...target, kind: 'user', ...origin }, target });
-    return userId;
+    audit.note({ action: 'user.logged_in', actor: { ...target, kind: 'user', ...attempt.origin }, target });
+    return { userId, passwordHash };
+  }
+
+  async function bounded(email: unknown, password: unknown, attempt: Attempt): Promise<Known | undefined> {
+    const network = networkOf(attempt.origin.ip);
+    const verdict = perNetwork.take(network, limits.perNetwork);
+    if (verdict === 'over') refuse('too_many_attempts', undefined, attempt);
+    if (verdict !== 'allowed') throw tooMany();
+    let takeBack = () => {};
+    // Counted before the answer is known, because parallel tries would all be let through otherwise.
+    let failed = false;
+    try {
+      const login = await findLogin(db, toEmail(email));
+      takeBack = countTry(login, network, attempt);
+      const known = await check(login, password, attempt);
+      failed = known === undefined;
+      return known;
+    } finally {
+      if (!failed) {
+        takeBack();
+        perNetwork.giveBack(network);
+      }
+    }
   }
 
   return {
-    async authenticate({ email, password }, origin) {
-      const network = networkOf(origin.ip);
-      const verdict = perNetwork.take(network, limits.perNetwork);
-      if (verdict === 'over') refuse('too_many_attempts', undefined, origin);
-      if (verdict !== 'allowed') throw tooMany();
-      let takeBack = () => {};
-      // Counted before the answer is known, because parallel tries would all be let through otherwise.
-      let failed = false;
-      try {
-        const login = await findLogin(db, toEmail(email));
-        takeBack = countTry(login, network, origin);
-        const userId = await check(login, password, origin);
-        failed = userId === undefined;
-        return userId;
-      } finally {
-        if (!failed) {
-          takeBack();
-          perNetwork.giveBack(network);
-        }
-      }
+    async authenticate({ email, password }, origin, admit) {
+      return (await bounded(email, password, { action: 'user.login_refused', origin, admit }))?.userId;
+    },
+    async confirm({ email, password }, origin) {
+      return (await bounded(email, password, { action: 'user.password_refused', origin }))?.passwordHash;
     },
   };
 }

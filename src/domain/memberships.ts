@@ -4,13 +4,14 @@ import { isMissingReference } from '../storage/errors.ts';
 import * as storage from '../storage/memberships.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import { findRoles, type RoleRecord } from '../storage/roles.ts';
-import { lockUser, touchUser } from '../storage/users.ts';
+import { findUser, lockUser, touchUser } from '../storage/users.ts';
 import type { Actor, Audit } from './audit.ts';
 import type { Authority } from './authority.ts';
 import { grantable } from './authorization.ts';
 import { isUuid } from './names.ts';
 import { ROOT_TEAM_ID } from './permissions.ts';
 import { keepRootAdmin } from './root-admins.ts';
+import { requireVersion } from './versions.ts';
 
 export type Membership = storage.MembershipRecord;
 
@@ -18,6 +19,12 @@ export type Membership = storage.MembershipRecord;
 export interface TeamRoles {
   teamId: string;
   roles: string[];
+}
+
+/** Whose roles, and the version of the user that was read before (see versions.ts). */
+export interface MembershipScope {
+  userId: string;
+  version?: string | undefined;
 }
 
 /** Whether somebody may give a permission in a team. */
@@ -30,14 +37,15 @@ export interface Memberships {
    * Makes the user a member of the team with exactly these roles.
    * @throws AppError `not_found` for the user or team, `invalid_argument` for a role that does not exist or is not
    *   available in this kind of team, `permission_denied` for a role that may do what the actor may not,
-   *   `failed_precondition` when it would demote the last root administrator
+   *   `failed_precondition` when it would demote the last root administrator, `precondition_failed`
    */
-  setRoles(change: TeamRoles & { userId: string }, actor: Actor): Promise<void>;
+  setRoles(change: TeamRoles & MembershipScope, actor: Actor): Promise<void>;
   /**
    * Ends the membership; the user's personal keys and consents in that team end with it.
-   * @throws AppError `not_found` without such a membership, `failed_precondition` for the last root administrator
+   * @throws AppError `not_found` without such a membership, `failed_precondition` for the last root administrator,
+   *   `precondition_failed`
    */
-  remove(membership: { userId: string; teamId: string }, actor: Actor): Promise<void>;
+  remove(membership: MembershipScope & { teamId: string }, actor: Actor): Promise<void>;
   /** As `setRoles`, inside the caller's transaction and without asking whether the actor may. */
   assign(tx: Queryable, change: TeamRoles & { userId: string }, actor: Actor): Promise<void>;
   /**
@@ -106,14 +114,22 @@ export function createMemberships({ db, audit, authority }: MembershipsOptions):
     return gone.length + changed.length > 0;
   };
 
+  /** Locks the user. @returns whether there is one */
+  async function hold(tx: Queryable, { userId, version }: MembershipScope): Promise<boolean> {
+    if (!(await lockUser(tx, userId))) return false;
+    if (version !== undefined) requireVersion((await findUser(tx, userId))!, version);
+    return true;
+  }
+
   async function assign(
     tx: Queryable,
-    { userId, teamId, roles }: TeamRoles & { userId: string },
+    { teamId, roles, ...scope }: TeamRoles & MembershipScope,
     actor: Actor,
     mayGive: MayGive = () => true,
   ): Promise<void> {
+    const { userId } = scope;
     const write = async () => {
-      if (!(await lockUser(tx, userId))) throw noSuchUser();
+      if (!(await hold(tx, scope))) throw noSuchUser();
       const changed = await replace(tx, { userId, teamRoles: [{ teamId, roles }] }, { teamId, mayGive }, actor);
       if (changed) await touchUser(tx, userId);
     };
@@ -130,11 +146,12 @@ export function createMemberships({ db, audit, authority }: MembershipsOptions):
       const may = await mayGive(actor, [change.teamId]);
       await db.transaction((tx) => assign(tx, change, actor, may));
     },
-    async remove({ userId, teamId }, actor) {
+    async remove({ teamId, ...scope }, actor) {
+      const { userId } = scope;
       await db.transaction(async (tx) => {
         if (!isUuid(userId) || !isUuid(teamId)) throw noMembership();
         await keepRootAdmin(tx, async () => {
-          await lockUser(tx, userId);
+          await hold(tx, scope);
           if (!(await end(tx, userId, teamId, actor))) throw noMembership();
           await touchUser(tx, userId);
         });

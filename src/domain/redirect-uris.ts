@@ -5,7 +5,8 @@
 import { type AppError, invalidField } from '../errors.ts';
 
 const LONGEST = 2_000;
-const MOST = 100;
+/** Of one app, of each kind. */
+export const MOST_REDIRECT_URIS = 100;
 // RFC 3986 §2: anything else has to be percent-encoded in a URI.
 const URI_CHARACTERS = /^[A-Za-z0-9._~:/?#[\]@!$&'()+,;=%-]+$/;
 // RFC 8252 §7.1: a reverse domain name, which is what keeps two apps on one device apart.
@@ -22,8 +23,8 @@ export interface RedirectPolicy {
  * @throws AppError `invalid_argument`
  */
 export function checkBaseUrl(value: string): string {
-  const url = parse('base_url', value);
-  if (!isWebUrl(url)) throw invalidField('base_url', 'must be an https URL, or an http URL on loopback');
+  const why = baseUrlRefusal(value);
+  if (why !== undefined) throw refuse('base_url', value, why);
   return value;
 }
 
@@ -34,47 +35,60 @@ export function checkBaseUrl(value: string): string {
  * @throws AppError `invalid_argument` saying which URI is wrong and why
  */
 export function checkRedirectUris(field: string, uris: readonly string[], policy: RedirectPolicy): string[] {
-  if (uris.length > MOST) throw invalidField(field, `must be at most ${MOST}`);
-  for (const uri of uris) checkRedirectUri(field, uri, policy);
+  if (uris.length > MOST_REDIRECT_URIS) throw invalidField(field, `must be at most ${MOST_REDIRECT_URIS}`);
+  for (const uri of uris) {
+    const why = redirectUriRefusal(uri, policy);
+    if (why !== undefined) throw refuse(field, uri, why);
+  }
   return [...new Set(uris)];
 }
 
-function checkRedirectUri(field: string, uri: string, { baseUrl, type }: RedirectPolicy): void {
-  const url = parse(field, uri);
-  if (type === 'public' && PRIVATE_USE_SCHEME.test(url.protocol)) return;
-  if (!isWebUrl(url)) throw refuse(field, uri, explainScheme(url, type));
-  if (type === 'public' && isLoopback(url)) {
-    // No authority certifies a loopback name, so RFC 8252 §7.3 has plain http there.
-    if (url.protocol === 'https:') throw refuse(field, uri, 'must be http on loopback');
-    return;
-  }
-  const base = new URL(baseUrl);
-  const sameHost = url.hostname === base.hostname || url.hostname.endsWith(`.${base.hostname}`);
-  if (url.protocol !== base.protocol || !sameHost) {
-    throw refuse(field, uri, `must have the scheme of base_url (${base.origin}) and its host or a sub-domain of it`);
-  }
+/** Why it cannot be the address of an app, in words that go on from "it …"; undefined when it can. */
+export function baseUrlRefusal(value: string): string | undefined {
+  const why = textRefusal(value);
+  if (why !== undefined) return why;
+  return isWebUrl(new URL(value)) ? undefined : 'must be an https URL, or an http URL on loopback';
 }
 
-function parse(field: string, uri: string): URL {
-  if (typeof uri !== 'string' || uri.length > LONGEST)
-    throw invalidField(field, `must be at most ${LONGEST} characters`);
+/**
+ * Why it cannot be a redirect URI of such an app, in words that go on from "it …"; undefined when it can.
+ * @param policy without `baseUrl` it is not held against the app's address
+ */
+export function redirectUriRefusal(
+  uri: string,
+  { baseUrl, type }: Pick<RedirectPolicy, 'type'> & { baseUrl?: string | undefined },
+): string | undefined {
+  const why = textRefusal(uri);
+  if (why !== undefined) return why;
+  const url = new URL(uri);
+  if (type === 'public' && PRIVATE_USE_SCHEME.test(url.protocol)) return undefined;
+  if (!isWebUrl(url)) return explainScheme(url, type);
+  if (type === 'public' && isLoopback(url)) {
+    // No authority certifies a loopback name, so RFC 8252 §7.3 has plain http there.
+    return url.protocol === 'https:' ? 'must be http on loopback' : undefined;
+  }
+  if (baseUrl === undefined) return undefined;
+  const base = new URL(baseUrl);
+  const sameHost = url.hostname === base.hostname || url.hostname.endsWith(`.${base.hostname}`);
+  if (url.protocol === base.protocol && sameHost) return undefined;
+  return `must have the scheme of the base URL (${base.origin}) and its host or a sub-domain of it`;
+}
+
+function textRefusal(uri: string): string | undefined {
+  if (typeof uri !== 'string' || uri.length > LONGEST) return `must be at most ${LONGEST} characters`;
   if (uri.includes('*')) {
-    throw refuse(
-      field,
-      uri,
+    return (
       'patterns and "any redirect URI" are not offered: whoever can choose where codes are sent can take them ' +
-        '(RFC 9700 §4.1). Register every URI in full',
+      '(RFC 9700 §4.1). Register every URI in full'
     );
   }
-  if (!URI_CHARACTERS.test(uri) || !URL.canParse(uri))
-    throw refuse(field, uri, 'must be an absolute URI, percent-encoded');
+  if (!URI_CHARACTERS.test(uri) || !URL.canParse(uri)) return 'must be an absolute URI, percent-encoded';
   const url = new URL(uri);
-  if (uri.includes('#')) throw refuse(field, uri, 'must not have a fragment (RFC 6749 §3.1.2)');
-  if (url.username !== '' || url.password !== '') throw refuse(field, uri, 'must not have a user name or password');
+  if (uri.includes('#')) return 'must not have a fragment (RFC 6749 §3.1.2)';
+  if (url.username !== '' || url.password !== '') return 'must not have a user name or password';
   // `https://host` is sent as it is registered, with or without the slash.
-  if (url.href !== uri && url.href !== `${uri}/`)
-    throw refuse(field, uri, `must be written as a browser sends it: ${url.href}`);
-  return url;
+  const asSent = url.href === uri || url.href === `${uri}/`;
+  return asSent ? undefined : `must be written as a browser sends it: ${url.href}`;
 }
 
 /** Whether it is https, or http on loopback, where nobody can listen in. */
@@ -85,7 +99,8 @@ export function isWebUrl(url: URL): boolean {
 // RFC 8252 §7.3.
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
-function isLoopback({ hostname }: URL): boolean {
+/** Whether it leads to the machine the browser runs on. */
+export function isLoopback({ hostname }: URL): boolean {
   return LOOPBACK.includes(hostname);
 }
 
@@ -97,5 +112,5 @@ function explainScheme(url: URL, type: RedirectPolicy['type']): string {
 }
 
 function refuse(field: string, uri: string, why: string): AppError {
-  return invalidField(field, `${JSON.stringify(uri.slice(0, 200))} ${why}`);
+  return invalidField(field, `${JSON.stringify(String(uri).slice(0, 200))} ${why}`);
 }

@@ -19,10 +19,12 @@ import {
   holdRegisteredResourceServers,
   insertResourceServer,
   listResourceServers,
+  listScopeHolders,
   lockResourceServer,
   lockResourceServers,
   type ResourceServerRecord,
   type ResourceServerSettings,
+  type ScopeHolderRecord,
   updateResourceServer,
   upsertBuiltInResourceServer,
 } from '../storage/resource-servers.ts';
@@ -38,13 +40,15 @@ import type { SigningAlg } from './signing-keys.ts';
 import { requireVersion } from './versions.ts';
 
 export type ResourceServer = ResourceServerRecord;
+/** An app, a client or an API key that was allowed scopes by name. */
+export type ScopeHolder = ScopeHolderRecord;
 export type { ResourceServerInput } from './resource-server-input.ts';
 
 export interface ResourceServers {
   /** @throws AppError `invalid_argument` naming the field; `already_exists` for the identifier or a scope */
   create(input: ResourceServerInput, actor: Actor): Promise<ResourceServer>;
   find(id: string): Promise<ResourceServer | undefined>;
-  /** One page; default order: as they were registered. Filters: name, identifier. */
+  /** One page; default order: as they were registered. Filters: name, identifier, which can be searched too. */
   list(page: Page): Promise<(ResourceServer & { sortKey: string })[]>;
   /**
    * Changes what is given; the identifier stays. A scope that is left out of `scopes` ends, also for the apps, clients and
@@ -58,6 +62,11 @@ export interface ResourceServers {
     scope: { version?: string | undefined },
     actor: Actor,
   ): Promise<ResourceServer>;
+  /**
+   * Whose scopes end with these: the apps, clients and API keys that were allowed one of them by name, of each of the three
+   * the first `limit`. Those of the built-in one are permissions, which nearly everything names: nobody is told then.
+   */
+  holdersOf(server: Pick<ResourceServer, 'isBuiltIn'>, words: readonly string[], limit: number): Promise<ScopeHolder[]>;
   /** Nothing is issued for it any more, and its scopes end. @throws AppError as `update` */
   delete(id: string, scope: { version?: string | undefined }, actor: Actor): Promise<ResourceServer>;
   /** Makes the server's own API one of the list, with permissions for scopes. Safe on many instances at once. */
@@ -202,6 +211,9 @@ export function createResourceServers({ db, audit, notifications }: ResourceServ
         await log(tx, 'deleted', before, actor, { ended_scopes: wordsOf(before) });
         return before;
       }),
+    async holdersOf({ isBuiltIn }, words, limit) {
+      return isBuiltIn || words.length === 0 ? [] : listScopeHolders(db, words, limit);
+    },
     async ensureBuiltIn({ identifier, ttl, alg }) {
       const scopes = Object.entries(PERMISSIONS).map(([name, description]) => ({ name, description }));
       const own = { name: 'Latchkey API', scopes, accessTokenTtlSeconds: ttl, signingAlg: alg, identifier };

@@ -21,6 +21,12 @@ export const MOST_RETIREMENTS = 1_000;
 /** Most in all: every instance holds them in memory, and reads them anew when one changes. */
 export const MOST_IN_ALL = 20_000;
 
+/** Days back within which a key counts as used. */
+export const USED_DAYS = 30;
+
+/** A key somebody still calls with; `requests` are those of `USED_DAYS`. */
+export type UsedKey = storage.UsedKeyRecord;
+
 /** What a retirement says about a key. */
 export type Retirement = storage.RetirementRule;
 export type RetirementDetails = storage.RetirementRecord;
@@ -62,6 +68,11 @@ export interface Retirements {
   delete(id: string, scope: RetirementScope, actor: Actor): Promise<RetirementDetails>;
   /** How many keys it concerns, as far as their first characters tell; switched off ones are not counted. */
   countKeys(one: RetirementDetails): Promise<number>;
+  /**
+   * The keys it concerns, as far as their first characters tell, that were used within `USED_DAYS` and are not switched off;
+   * the last used first.
+   */
+  listUsedKeys(one: RetirementDetails, page: Pick<Page, 'limit' | 'after'>): Promise<UsedKey[]>;
   /** The earliest retirement that concerns a key, from memory. */
   effectiveFor(key: RetiringKey): Promise<Retirement | undefined>;
 }
@@ -141,6 +152,8 @@ export function createRetirements({ db, audit, notifications }: RetirementsOptio
         return before;
       }),
     countKeys: (one) => storage.countKeysOf(db, one),
+    listUsedKeys: (one, page) =>
+      storage.listUsedKeysOf(db, one, new Date(Date.now() - USED_DAYS * 24 * 3600 * 1000), page),
     async effectiveFor(key) {
       const known = await rules.get('all', async () => index(await storage.listRetirementRules(db)));
       return known && earliest(known, key);

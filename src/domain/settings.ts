@@ -2,6 +2,12 @@
 import { z } from 'zod';
 import type { Lifetimes } from '../config.ts';
 import { AppError, type FieldViolation, invalidField } from '../errors.ts';
+import {
+  type AuthorizationServerUseRecord,
+  countAuthorizationServerUse,
+  type LatestUseRecord,
+  listLatestUses,
+} from '../storage/authorization-server-use.ts';
 import type { Notifications } from '../storage/notifications.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import { findSettings, lockSettings, upsertSetting } from '../storage/settings.ts';
@@ -10,8 +16,11 @@ import { createCache } from './cache.ts';
 import { given } from './given.ts';
 import { requireVersion } from './versions.ts';
 
-const SHORTEST = 300;
-const LONGEST = 90 * 24 * 3600;
+/** Seconds a session may live at least and at most, and may be idle. */
+export const SESSION_BOUNDS = { shortest: 300, longest: 90 * 24 * 3600 } as const;
+const { shortest: SHORTEST, longest: LONGEST } = SESSION_BOUNDS;
+const MOST_COUNTED = 1_000;
+const LATEST = 10;
 const SECONDS = {
   schema: z.int().min(SHORTEST).max(LONGEST),
   complaint: `must be a whole number of seconds, ${SHORTEST} to ${LONGEST} (90 days)`,
@@ -38,6 +47,15 @@ export interface SignInSettings {
   version: string;
 }
 
+/**
+ * Who gets tokens from the authorization server, and no more of them when it is switched off: the apps and clients that are
+ * switched on and the consents that stand (each number ends at `mostCounted`), and the ten used last.
+ */
+export interface AuthorizationServerUse extends AuthorizationServerUseRecord {
+  mostCounted: number;
+  latest: LatestUseRecord[];
+}
+
 export interface Settings {
   /** The values now, from memory: a change made on any instance is seen within a moment. */
   current(): Promise<SettingValues>;
@@ -45,6 +63,8 @@ export interface Settings {
   readonly latest: SettingValues;
   /** As the database has them. */
   read(): Promise<SignInSettings>;
+  /** What there is to think of before the authorization server is switched off. */
+  inUse(): Promise<AuthorizationServerUse>;
   /**
    * Sets what is given, all or nothing. What is that already is left alone.
    * @param scope.version the one the caller read; another one by now is `precondition_failed`
@@ -90,6 +110,13 @@ export function createSettings({ db, audit, notifications, lifetimes }: Settings
       return latest;
     },
     read: () => read(),
+    async inUse() {
+      const [counted, latest] = await Promise.all([
+        countAuthorizationServerUse(db, MOST_COUNTED),
+        listLatestUses(db, LATEST),
+      ]);
+      return { ...counted, mostCounted: MOST_COUNTED, latest };
+    },
     async update(asked, { version }, actor) {
       return db.transaction(async (tx) => {
         await lockSettings(tx);

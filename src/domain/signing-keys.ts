@@ -1,9 +1,12 @@
 /** The keys tokens are signed with: made on first start, sealed at rest, rotated without a token ever being refused. */
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
+import type { Page } from '../storage/listing.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import {
   expireSigningKeys,
   insertSigningKey,
+  type ListedSigningKeyRecord,
+  listSigningKeyPage,
   listSigningKeys,
   lockSigningKeys,
   type SigningKeyRecord,
@@ -16,8 +19,22 @@ export type SigningAlg = (typeof SIGNING_ALGS)[number];
 
 /** Seconds a JWKS answer may be kept (Cache-Control: max-age). */
 export const JWKS_MAX_AGE = 300;
-// A new key is published twice that long before it signs, so no cache anywhere meets a signature it cannot check.
-const PUBLISHED_AHEAD = 2 * JWKS_MAX_AGE;
+/** Seconds a new key is published before it signs: twice that long, so no cache anywhere meets a signature it cannot check. */
+export const SIGNS_AFTER = 2 * JWKS_MAX_AGE;
+
+/** What a key does now: it waits for its time, signs, or is only published until the last token it signed has expired. */
+export const SIGNING_KEY_STATES = ['waiting', 'signing', 'published'] as const;
+
+/** A key as people see it. `expiresAt` null: not replaced yet. */
+export interface SigningKey {
+  /** RFC 7638 thumbprint. */
+  kid: string;
+  alg: SigningAlg;
+  state: (typeof SIGNING_KEY_STATES)[number];
+  createdAt: Date;
+  signsFrom: Date;
+  expiresAt: Date | null;
+}
 
 export interface KeySet {
   /** Private JWKs, for each algorithm the one that signs now first. */
@@ -33,13 +50,16 @@ export interface SigningKeys {
   ensure(): Promise<void>;
   current(): Promise<KeySet>;
   /**
+   * The keys that are published now, without the keys themselves (default the first 1,000). Default order: whichever signs
+   * last, first. Filter: alg; they can be ordered by created_at, too.
+   */
+  list(page?: Page): Promise<(SigningKey & { id: string; sortKey: string })[]>;
+  /**
    * Publishes a new key for `alg` (default: all). It signs from 10 minutes on, or at once with `now` (for a key that
    * leaked: caches may then miss it until they fetch the key set again). The old one stays published until what it signed has expired.
+   * @returns the new ones
    */
-  rotate(
-    options: { alg?: SigningAlg; now?: boolean },
-    actor: Actor,
-  ): Promise<{ kid: string; alg: SigningAlg; signsFrom: Date }[]>;
+  rotate(options: { alg?: SigningAlg | undefined; now?: boolean | undefined }, actor: Actor): Promise<SigningKey[]>;
 }
 
 export interface SigningKeysOptions {
@@ -51,11 +71,11 @@ export interface SigningKeysOptions {
 }
 
 export function createSigningKeys({ db, audit, sealing, longestTokenLife }: SigningKeysOptions): SigningKeys {
-  async function add(tx: Queryable, alg: SigningAlg, signsIn: number): Promise<string> {
+  async function add(tx: Queryable, alg: SigningAlg, signsIn: number): Promise<ListedSigningKeyRecord> {
     const key = await generateKey(alg);
     const sealed = sealing.seal(Buffer.from(JSON.stringify(key.private)), `signing-key ${key.kid}`);
-    await insertSigningKey(tx, { kid: key.kid, alg, publicJwk: { ...key.public }, privateJwk: sealed }, signsIn);
-    return key.kid;
+    const made = { kid: key.kid, alg, publicJwk: { ...key.public }, privateJwk: sealed };
+    return insertSigningKey(tx, made, signsIn);
   }
 
   return {
@@ -66,7 +86,7 @@ export function createSigningKeys({ db, audit, sealing, longestTokenLife }: Sign
         await lockSigningKeys(tx);
         const algs = new Set((await listSigningKeys(tx)).map((key) => key.alg));
         for (const alg of SIGNING_ALGS.filter((one) => !algs.has(one))) {
-          const kid = await add(tx, alg, 0);
+          const { kid } = await add(tx, alg, 0);
           await audit.record(tx, {
             action: 'signing_key.created',
             actor: SYSTEM,
@@ -80,8 +100,8 @@ export function createSigningKeys({ db, audit, sealing, longestTokenLife }: Sign
       const keys = await listSigningKeys(db);
       const now = Date.now();
       const ordered = [
-        ...keys.filter((key) => key.signsFrom.getTime() <= now),
-        ...keys.filter((key) => key.signsFrom.getTime() > now),
+        ...keys.filter((key) => mayHaveSigned(key, now)),
+        ...keys.filter((key) => !mayHaveSigned(key, now)),
       ];
       return {
         signing: ordered.map((key) => openKey(sealing, key)),
@@ -89,21 +109,25 @@ export function createSigningKeys({ db, audit, sealing, longestTokenLife }: Sign
         changesAt: nextChange(keys, now),
       };
     },
+    async list(page = { limit: 1_000 }) {
+      const [rows, all] = await Promise.all([listSigningKeyPage(db, page), listSigningKeys(db)]);
+      return rows.map(({ sortKey, id, ...key }) => ({ ...describe(key, all), sortKey, id }));
+    },
     async rotate({ alg, now = false }, actor) {
-      const signsIn = now ? 0 : PUBLISHED_AHEAD;
+      const signsIn = now ? 0 : SIGNS_AFTER;
       return db.transaction(async (tx) => {
         await lockSigningKeys(tx);
         const made = [];
         for (const one of alg === undefined ? SIGNING_ALGS : [alg]) {
-          const kid = await add(tx, one, signsIn);
-          await expireSigningKeys(tx, one, kid, signsIn + longestTokenLife + PUBLISHED_AHEAD);
+          const key = await add(tx, one, signsIn);
+          await expireSigningKeys(tx, key, signsIn + longestTokenLife + SIGNS_AFTER);
           await audit.record(tx, {
             action: 'signing_key.rotated',
             actor,
-            target: { kind: 'signing_key', id: kid },
+            target: { kind: 'signing_key', id: key.kid },
             details: { alg: one, now },
           });
-          made.push({ kid, alg: one, signsFrom: new Date(Date.now() + signsIn * 1000) });
+          made.push(describe(key, [key]));
         }
         return made;
       });
@@ -121,6 +145,18 @@ async function generateKey(alg: SigningAlg): Promise<{ kid: string; private: JWK
 
 function openKey(sealing: Sealing, key: SigningKeyRecord): JWK {
   return JSON.parse(sealing.open(key.privateJwk, `signing-key ${key.kid}`).toString()) as JWK;
+}
+
+function mayHaveSigned(key: ListedSigningKeyRecord, now: number): boolean {
+  return key.signsFrom.getTime() <= now;
+}
+
+/** @param all the live keys, whichever signs last first: of an algorithm the first whose time has come signs */
+function describe(key: ListedSigningKeyRecord, all: readonly ListedSigningKeyRecord[]): SigningKey {
+  const now = Date.now();
+  const signer = all.find((one) => one.alg === key.alg && mayHaveSigned(one, now));
+  const state = signer?.kid === key.kid ? 'signing' : mayHaveSigned(key, now) ? 'published' : 'waiting';
+  return { ...key, alg: key.alg as SigningAlg, state };
 }
 
 function nextChange(keys: SigningKeyRecord[], now: number): Date | undefined {

@@ -20,6 +20,7 @@ import { requireVersion } from './versions.ts';
 export { type NamedProvider, POLICY_TYPES, type TeamInput } from './team-settings.ts';
 
 export type Team = storage.TeamRecord;
+export type TeamContents = storage.TeamContents;
 
 /** The team that may be touched; any when left out, as for the root team and the command line. */
 export interface TeamScope {
@@ -27,6 +28,9 @@ export interface TeamScope {
   /** What the caller that changes or deletes read before (see versions.ts). */
   version?: string | undefined;
 }
+
+// More than this says no more to anybody.
+const MOST_COUNTED = 1_000;
 
 export interface Teams {
   /**
@@ -50,6 +54,11 @@ export interface Teams {
    *   `precondition_failed`, `failed_precondition` for the root team when it would see less
    */
   update(id: string, changes: Partial<TeamInput>, actor: Actor, scope?: TeamScope): Promise<Team>;
+  /**
+   * What ends with the team. Of each kind 1,000 are counted at most: 1,000 may be more.
+   * @throws AppError `not_found`
+   */
+  contentsOf(id: string, scope?: TeamScope): Promise<TeamContents>;
   /**
    * Deletes the team with its memberships, keys, clients, consents and providers; nothing of it works afterwards.
    * @throws AppError `not_found`, `precondition_failed`, or `failed_precondition` for the root team
@@ -119,6 +128,11 @@ export function createTeams({ db, audit }: { db: Database; audit: Audit }): Team
         await record(tx, 'team.updated', team, actor, { changed });
         return team;
       });
+    },
+    async contentsOf(id, scope) {
+      const team = await find(id, scope);
+      if (team === undefined) throw noSuchTeam();
+      return storage.countTeamContents(db, team.id, MOST_COUNTED);
     },
     delete: (id, actor, scope = {}) =>
       db.transaction(async (tx) => {

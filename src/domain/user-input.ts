@@ -23,6 +23,8 @@ export interface UserFields {
   /** At most 20. */
   digestSettings?: DigestSetting[] | undefined;
   authProviderId?: string | undefined;
+  /** An IANA name such as Europe/Berlin; null for none. */
+  timeZone?: string | null | undefined;
   enabled?: boolean | undefined;
   /** From then on as if disabled; null for never. May be in the past. */
   expiresAt?: Date | null | undefined;
@@ -33,7 +35,7 @@ export interface UserFields {
  * @throws AppError `invalid_argument` naming the field as the wire does
  */
 export function checkUserFields(given: UserFields): UserFields {
-  const { email, name, displayName, givenName, familyName, persona, digestSettings, authProviderId } = given;
+  const { email, name, displayName, givenName, familyName, persona, digestSettings, authProviderId, timeZone } = given;
   return {
     ...(email !== undefined && { email: checkEmail('email', email) }),
     ...(name !== undefined && { name: checkText('name', name) }),
@@ -43,6 +45,7 @@ export function checkUserFields(given: UserFields): UserFields {
     ...(persona !== undefined && { persona: checkNumber('persona', persona, PERSONAS) }),
     ...(digestSettings !== undefined && { digestSettings: checkDigests(digestSettings) }),
     ...(authProviderId !== undefined && { authProviderId: checkText('auth_provider_id', authProviderId) }),
+    ...(timeZone !== undefined && { timeZone: checkTimeZone('time_zone', timeZone) }),
     ...(given.enabled !== undefined && { enabled: given.enabled }),
     ...(given.expiresAt !== undefined && { expiresAt: checkTime('expires_at', given.expiresAt) }),
   };
@@ -70,6 +73,19 @@ function checkDigests(digests: DigestSetting[]): DigestSetting[] {
 function checkNumber(field: string, value: number, names: Readonly<Record<string, number>>): number {
   if (Object.values(names).includes(value)) return value;
   throw invalidField(field, `must be ${Object.keys(names).join(', ')} or its number`);
+}
+
+/** Kept as it was written: "Europe/Berlin" also where a library would call it by another name. */
+function checkTimeZone(field: string, value: string | null): string | null {
+  if (value === null) return null;
+  const isName = /^[A-Za-z][\w+-]*(\/[\w+-]+)*$/.test(value) && value.length <= 64;
+  try {
+    if (!isName) throw new RangeError('not a name');
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return value;
+  } catch {
+    throw invalidField(field, 'must be a time zone such as Europe/Berlin');
+  }
 }
 
 function checkTime(field: string, value: Date | null): Date | null {

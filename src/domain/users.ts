@@ -18,7 +18,7 @@ import { requireVersion } from './versions.ts';
 export type User = storage.UserRecord;
 
 /** Without a password the user cannot log in, but can own keys. */
-export interface UserInput extends Omit<UserFields, 'enabled' | 'authProviderId'> {
+export interface UserInput extends Omit<UserFields, 'enabled' | 'authProviderId' | 'timeZone'> {
   email: string;
   password?: string | undefined;
   teamRoles?: TeamRoles[];
@@ -63,7 +63,10 @@ export interface Users {
   find(id: string, scope?: UserScope): Promise<User | undefined>;
   /** Case does not count. */
   findByEmail(email: string): Promise<User | undefined>;
-  /** Default: the first 1,000 in the order they were made. */
+  /**
+   * Default: the first 1,000 in the order they were made. Filters: `email`, `name`, `enabled`, `team_id`, and `status`
+   * (`active`, `expired`, `disabled`); order: `created_at`, `name`, `email`, `last_login_at`.
+   */
   list(scope?: UserScope, page?: Page): Promise<(User & { sortKey: string })[]>;
   /**
    * Changes what is given and is news, all of it or nothing. Disabling, or an expiry that has passed, ends sessions,

@@ -9,6 +9,9 @@ export interface Assets {
   /** Paths to link to. */
   stylesheet: string;
   logo: string;
+  /** On top of the first, and the one script there is: for the pages behind a login. */
+  consoleStylesheet: string;
+  consoleScript: string;
   routes: Router;
 }
 
@@ -31,5 +34,11 @@ export function createAssets(): Assets {
     return path;
   }
 
-  return { stylesheet: serve('latchkey', 'css'), logo: serve('logo', 'svg'), routes };
+  return {
+    stylesheet: serve('latchkey', 'css'),
+    logo: serve('logo', 'svg'),
+    consoleStylesheet: serve('console', 'css'),
+    consoleScript: serve('console', 'js'),
+    routes,
+  };
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Eta } from 'eta/core';
 import type { Context } from 'koa';
 import type { Assets } from './assets.ts';
-import { setPageHeaders } from './middleware/security-headers.ts';
+import { type PagePolicy, setPageHeaders } from './middleware/security-headers.ts';
 
 const VIEWS = fileURLToPath(new URL('../../views/', import.meta.url));
 
@@ -30,20 +30,20 @@ export interface Pages {
   /**
    * @param template path in `views/`, without its ending
    * @param names the values the template shows
-   * @param policy.leadsToClient see `setPageHeaders`
+   * @param policy see `setPageHeaders`
    * @throws TypeError when the template is missing, or shows anything else than `names`
    */
   declare<Values extends object>(
     template: string,
     names: readonly (keyof Values & string)[],
-    policy?: { leadsToClient: boolean },
+    policy?: PagePolicy,
   ): Page<Values>;
   renderError(ctx: Context, error: ErrorPage): void;
 }
 
 export interface PagesOptions {
   issuer: string;
-  assets: Pick<Assets, 'stylesheet' | 'logo'>;
+  assets: Omit<Assets, 'routes'>;
 }
 
 /** @throws TypeError, or the template engine's error, when a template cannot work */
@@ -51,9 +51,9 @@ export function createPages({ issuer, assets }: PagesOptions): Pages {
   const templates = readTemplates();
   const eta = new Eta({ autoEscape: true, escapeFunction: escapeText });
   for (const [name, text] of templates) eta.loadTemplate(`@${name}`, text);
-  const shell = { stylesheet: assets.stylesheet, logo: assets.logo, host: new URL(issuer).host };
+  const shell = { ...assets, host: new URL(issuer).host };
 
-  const declare: Pages['declare'] = (template, names, policy = { leadsToClient: false }) => {
+  const declare: Pages['declare'] = (template, names, policy = {}) => {
     const text = templates.get(template);
     if (text === undefined) throw new TypeError(`views/${template}.eta is missing`);
     const [declared, shown] = [new Set<string>(names), namesIn(text)];
@@ -102,7 +102,8 @@ function escapeText(value: unknown): string {
   return String(value).replace(/[&<>"']/g, (character) => ESCAPES[character]!);
 }
 
-function titleOf(status: number): string {
+/** What an error page is called when nothing better is known. */
+export function titleOf(status: number): string {
   if (status === 404) return 'Page not found';
   if (status === 429) return 'Too many attempts';
   if (status === 503) return 'Not available right now';

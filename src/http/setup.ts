@@ -13,12 +13,14 @@ export interface SetupDeps {
   pages: Pages;
   csrf: Csrf;
   issuer: string;
+  /** Logs the new administrator in, in this browser. */
+  logIn(req: Context['req'], res: Context['res'], given: { accountId: string; remember: boolean }): Promise<unknown>;
   setup: {
     check(token: string): Promise<boolean>;
     complete(
       input: { token: string; email: string; password: string; name: string; teamName: string },
       actor: Actor,
-    ): Promise<{ user: { email: string }; team: { name: string } }>;
+    ): Promise<{ user: { id: string; email: string }; team: { name: string } }>;
   };
 }
 
@@ -36,14 +38,17 @@ interface DoneValues {
   issuer: string;
   email: string;
   teamName: string;
-  /** One for each kind of caller, to be pasted into a shell. */
+  loggedIn: boolean;
+  /** For each kind of caller, to be pasted. */
   commands: IntegrationCommands;
 }
 
 /** GET /setup?token=… and POST /setup. */
-export function createSetupRoutes({ pages, csrf, issuer, setup }: SetupDeps): Router {
+export function createSetupRoutes({ pages, csrf, issuer, logIn, setup }: SetupDeps): Router {
   const page = pages.declare<SetupValues>('setup', ['csrf', 'token', 'email', 'name', 'teamName', 'problems']);
-  const donePage = pages.declare<DoneValues>('setup-done', ['issuer', 'email', 'teamName', 'commands']);
+  const donePage = pages.declare<DoneValues>('setup-done', ['issuer', 'email', 'teamName', 'loggedIn', 'commands'], {
+    scripted: true,
+  });
 
   function refuseLink(ctx: Context): void {
     pages.renderError(ctx, {
@@ -76,7 +81,12 @@ export function createSetupRoutes({ pages, csrf, issuer, setup }: SetupDeps): Ro
       const actor: Actor = { kind: 'anonymous', id: 'setup link', ...requestInfoOf(ctx.req) };
       const { user, team } = await setup.complete(input, actor);
       const commands = integrationCommands(issuer, team.name);
-      donePage(ctx, { issuer, email: user.email, teamName: team.name, commands }, 200);
+      // What is done is done, and said: at worst the person logs in by hand.
+      const loggedIn = await logIn(ctx.req, ctx.res, { accountId: user.id, remember: false }).then(
+        () => true,
+        () => false,
+      );
+      donePage(ctx, { issuer, email: user.email, teamName: team.name, loggedIn, commands }, 200);
     } catch (error) {
       if (!(error instanceof AppError) || !['invalid_argument', 'already_exists'].includes(error.kind)) throw error;
       const { password: _, ...typed } = input;

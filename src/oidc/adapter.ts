@@ -12,6 +12,7 @@ import { deleteGrant, findGrant, upsertGrant } from '../storage/grants.ts';
 import * as payloads from '../storage/oidc-payloads.ts';
 import type { Queryable } from '../storage/pool.ts';
 import { engineError } from './errors.ts';
+import { createSessionAdapter, type SessionAdapter } from './session-adapter.ts';
 
 export interface AdapterOptions {
   db: Queryable;
@@ -36,7 +37,10 @@ const GRACED = new Set(['AuthorizationCode', 'RefreshToken']);
 
 /** @returns the factory the engine calls once for each of its models */
 export function createAdapterFactory(options: AdapterOptions): (model: string) => Adapter {
-  return (model) => guarded(model === 'Grant' ? grantAdapter(options) : payloadAdapter(model, options));
+  return (model) => {
+    if (model === 'Session') return guardedSessions(options);
+    return guarded(model === 'Grant' ? grantAdapter(options) : payloadAdapter(model, options));
+  };
 }
 
 function payloadAdapter(model: string, { db, sealing, reuseGrace }: AdapterOptions): Adapter {
@@ -56,9 +60,9 @@ function payloadAdapter(model: string, { db, sealing, reuseGrace }: AdapterOptio
       const row = {
         model,
         id: digest,
-        uid: model === 'Session' && payload.uid ? digestOf(payload.uid) : undefined,
         grantId: payload.grantId && model !== 'Interaction' ? payload.grantId : undefined,
-        userId: payload.accountId,
+        // A login that was not gone on with yet ends with the sessions of its user.
+        userId: payload.accountId ?? answeredLogin(payload),
         payload: sealing.seal(Buffer.from(JSON.stringify(payload)), `${model} ${digest.toString('hex')}`),
         expiresIn,
       };
@@ -75,9 +79,8 @@ function payloadAdapter(model: string, { db, sealing, reuseGrace }: AdapterOptio
       const digest = digestOf(id);
       return open(digest, await payloads.findOidcPayload(db, model, digest));
     },
-    async findByUid(uid) {
-      const record = await payloads.findOidcPayloadByUid(db, model, digestOf(uid));
-      return record && open(record.id, record);
+    async findByUid() {
+      return undefined;
     },
     async findByUserCode() {
       return undefined;
@@ -121,6 +124,11 @@ function grantAdapter({ db }: AdapterOptions): Adapter {
   };
 }
 
+/** Who the answer to an interaction logs in. */
+function answeredLogin({ result }: AdapterPayload): string | undefined {
+  return (result as { login?: { accountId?: string } } | undefined)?.login?.accountId;
+}
+
 function interactionGone(): Error {
   return new errors.SessionNotFound('interaction session not found');
 }
@@ -138,16 +146,22 @@ function replayed(): Error {
     : new errors.InvalidClientAuth('client assertion was already used');
 }
 
+function guard<Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>) {
+  return (...args: Args): Promise<Result> =>
+    work(...args).catch((error: unknown) => {
+      // The grant was ended while something was being issued under it.
+      if (isMissingReference(error)) throw new errors.InvalidGrant('grant not found');
+      throw engineError(error);
+    });
+}
+
+function guardedSessions(options: AdapterOptions): SessionAdapter {
+  const adapter = createSessionAdapter(options);
+  return { ...guarded(adapter), renew: guard(adapter.renew) };
+}
+
 /** Every failure of storage leaves as one the engine can render. */
 function guarded(adapter: Adapter): Adapter {
-  const guard = <Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>) => {
-    return (...args: Args): Promise<Result> =>
-      work(...args).catch((error: unknown) => {
-        // The grant was ended while something was being issued under it.
-        if (isMissingReference(error)) throw new errors.InvalidGrant('grant not found');
-        throw engineError(error);
-      });
-  };
   return {
     upsert: guard(adapter.upsert.bind(adapter)),
     find: guard(adapter.find.bind(adapter)),

@@ -141,14 +141,23 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
   };
 }
 
-function createCookies({ issuer, cookieKeys }: ConfigurationOptions): Configuration['cookies'] {
+/** The cookie of a browser's session: its name, and how it is set. */
+export function sessionCookie(issuer: string) {
   const secure = issuer.startsWith('https:');
-  const settings = { httpOnly: true, sameSite: 'lax', signed: true, secure, overwrite: true } as const;
+  return {
+    // The prefix makes browsers refuse a cookie planted by a neighbouring host or over plain http.
+    name: secure ? '__Host-latchkey_session' : 'latchkey_session',
+    options: { httpOnly: true, sameSite: 'lax', signed: true, secure, overwrite: true } as const,
+  };
+}
+
+function createCookies({ issuer, cookieKeys }: ConfigurationOptions): Configuration['cookies'] {
+  const { name, options: settings } = sessionCookie(issuer);
+  const { secure } = settings;
   return {
     keys: cookieKeys as never,
-    // The prefixes make browsers refuse a cookie planted by a neighbouring host or over plain http.
     names: {
-      session: secure ? '__Host-latchkey_session' : 'latchkey_session',
+      session: name,
       interaction: secure ? '__Secure-latchkey_interaction' : 'latchkey_interaction',
       resume: secure ? '__Secure-latchkey_resume' : 'latchkey_resume',
     },

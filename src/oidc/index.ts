@@ -17,6 +17,7 @@ import type { Registrations } from '../domain/registrations.ts';
 import type { ResourceServers } from '../domain/resource-servers.ts';
 import type { Revocations } from '../domain/revocations.ts';
 import type { Sealing } from '../domain/sealing.ts';
+import type { Sessions } from '../domain/sessions.ts';
 import type { Settings } from '../domain/settings.ts';
 import type { KeySet, SigningKeys } from '../domain/signing-keys.ts';
 import { rightsBehind } from '../domain/token-rights.ts';
@@ -44,7 +45,8 @@ import {
 import { createRevocation } from './revocation.ts';
 import { createRevocationFeed, type RevocationFeed } from './revocation-feed.ts';
 import { createCheckScope } from './scopes.ts';
-import { createSessionOf } from './session.ts';
+import { type BrowserSessions, createBrowserSessions } from './session.ts';
+import type { SessionOrigin } from './session-adapter.ts';
 import { createRequireEnabled, createSessionTtl, useSessionLifetimes } from './sign-in-settings.ts';
 import { exchangedClaims, TOKEN_EXCHANGE, useTokenExchange } from './token-exchange/index.ts';
 import { createUsageEndpoint } from './usage.ts';
@@ -59,6 +61,7 @@ export interface EngineOptions {
   registrations: Registrations;
   resourceServers: Pick<ResourceServers, 'findForProtocol' | 'listOfClient'>;
   settings: Pick<Settings, 'current' | 'latest'>;
+  sessions: Pick<Sessions, 'touch' | 'endByUid'>;
   apiKeys: ApiKeys;
   keyGuesses: KeyGuesses;
   signingKeys: SigningKeys;
@@ -81,7 +84,8 @@ export interface Engine {
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
   interactions: ReturnType<typeof createInteractions>;
   /** Who is logged in with a browser. */
-  sessionOf: ReturnType<typeof createSessionOf>;
+  sessionOf: BrowserSessions['sessionOf'];
+  browserSessions: BrowserSessions;
   /** The public keys tokens of this server can be verified with, now; the same object until they change. */
   publishedKeys(): { keys: JWK[] };
   /** Where resource servers learn what ended; mount it before `handle`. */
@@ -115,6 +119,13 @@ export function createEngine(options: EngineOptions): Engine {
   let published: { keys: JWK[] } = { keys: [] };
   let provider: Provider;
   let handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+  const browserSessions = createBrowserSessions({
+    ...options,
+    issuer: config.issuer,
+    provider: () => provider,
+    sessionTtl: createSessionTtl(settings),
+    originOf: createOriginOf(options.requestInfo),
+  });
   let timer: NodeJS.Timeout | undefined;
   let begun = 0;
   let built = 0;
@@ -157,7 +168,8 @@ export function createEngine(options: EngineOptions): Engine {
       targets,
       settings,
     }),
-    sessionOf: createSessionOf(() => provider, options.authority),
+    sessionOf: browserSessions.sessionOf,
+    browserSessions,
     publishedKeys: () => published,
     revocationFeed,
     close: () => clearTimeout(timer),
@@ -193,7 +205,7 @@ function createProvider(options: EngineOptions, keys: KeySet, targets: Targets):
   const verifyAccessToken = createVerifyAccessToken(config.issuer, keys, revocations);
   addProperty(provider, 'Grant', 'teamId');
   addProperty(provider, 'Grant', 'named');
-  useSessionLifetimes(provider, settings);
+  useSessionLifetimes(provider, settings, createOriginOf(options.requestInfo));
   useRegistrations(provider, {
     registrations: options.registrations,
     onSecretUsed: (id) => lastUsed.touch('client_secrets', id),
@@ -233,6 +245,11 @@ function createProvider(options: EngineOptions, keys: KeySet, targets: Targets):
   provider.on('server_error', (ctx, error) => onError(error, ctx.req));
   (provider as NodeJS.EventEmitter).on('error', (error: unknown) => onError(error, undefined));
   return provider;
+}
+
+/** Where a browser's session is used from. */
+function createOriginOf(requestInfo: RequestInfo): (req: IncomingMessage) => SessionOrigin {
+  return (req) => ({ ip: requestInfo(req).ip, userAgent: req.headers['user-agent'] ?? '' });
 }
 
 /** RFC 9068 §2.2.3 leaves room for them: the team a token acts in, and the consent it hangs on. */

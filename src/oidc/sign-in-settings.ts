@@ -1,10 +1,11 @@
 /** The sign-in settings at work: the switch of the authorization server, and how long browser sessions live. */
-import type Provider from 'oidc-provider';
-import type { Session } from 'oidc-provider';
+import type { IncomingMessage } from 'node:http';
+import Provider, { type Session } from 'oidc-provider';
 import type { Settings, SettingValues } from '../domain/settings.ts';
 import { AppError } from '../errors.ts';
 import { engineError } from './errors.ts';
 import { addProperty, type Step } from './internals.ts';
+import type { SessionAdapter, SessionOrigin, SessionPayload } from './session-adapter.ts';
 
 /** @throws AppError `unavailable` while administrators have switched the authorization server off */
 export async function requireEnabled(settings: Pick<Settings, 'current'>): Promise<void> {
@@ -25,25 +26,52 @@ export function createRequireEnabled(settings: Pick<Settings, 'current'>): Step 
 
 type SessionTimes = { loginTs?: number; lastUsedTs?: number };
 
+interface SavedSession extends SessionTimes {
+  jti: string;
+  /** Its id in the database, when it was given another since. */
+  oldId?: string | undefined;
+  /** Undefined until it was stored. */
+  iat?: number;
+  exp: number;
+  touched: boolean;
+  origin?: SessionOrigin | undefined;
+  adapter: SessionAdapter;
+  getValueAndPayload(): Promise<{ payload: SessionPayload }>;
+}
+
 interface SessionModel {
   find: FindSession;
   findByUid: FindSession;
-  prototype: { save(this: SessionTimes, ttl: number): Promise<unknown> };
+  prototype: { save(this: SavedSession, ttl: number): Promise<unknown> };
 }
 
 type FindSession = (id: string, options?: unknown) => Promise<Session | undefined>;
 
 /**
  * Holds every session against the lifetimes as they are now, not as they were when it was last used (ASVS 7.3.1, 7.3.2):
- * one that is too old by now is gone. For that a session carries when it was last used.
+ * one that is too old by now is gone. For that a session carries when it was last used, and from where. One that has ended
+ * while it was being used stays ended: the engine would store it again.
  */
-export function useSessionLifetimes(provider: Provider, settings: Pick<Settings, 'current'>): void {
+export function useSessionLifetimes(
+  provider: Provider,
+  settings: Pick<Settings, 'current'>,
+  originOf: (req: IncomingMessage) => SessionOrigin,
+): void {
   const Model = provider.Session as unknown as SessionModel;
   addProperty(provider, 'Session', 'lastUsedTs');
+  addProperty(provider, 'Session', 'origin');
   const { save } = Model.prototype;
-  Model.prototype.save = function saveUsed(ttl) {
+  Model.prototype.save = async function saveUsed(ttl) {
     this.lastUsedTs = now();
-    return save.call(this, ttl);
+    // Outside of the engine's own requests whoever saves it has said so.
+    if (Provider.ctx !== undefined) this.origin = originOf(Provider.ctx.req);
+    if (this.iat === undefined) return save.call(this, ttl);
+    this.exp = now() + ttl;
+    const { payload } = await this.getValueAndPayload();
+    await this.adapter.renew(this.oldId ?? this.jti, this.jti, payload);
+    this.oldId = undefined;
+    this.touched = false;
+    return this.jti;
   };
 
   const living = (find: FindSession): FindSession => {

@@ -1,7 +1,6 @@
 /** API keys, personal and team. The text is never here: only its digest, and what people recognise a key by. */
-import { type Condition, type Listing, listRows, listStatement, type Page, VERSION } from './listing.ts';
+import { VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
-import { GIVEN_UP, GIVEN_UP_PARTS } from './retirements.ts';
 
 export interface ApiKeyRecord {
   id: string;
@@ -29,6 +28,8 @@ export interface ApiKeyRecord {
   previousExpiresAt: Date | null;
   /** What the key was called where it was imported from; null for a key made here. */
   externalId: string | null;
+  /** Until when a token that was got for the key may live; null when there never was one. */
+  tokensUntil: Date | null;
   version: string;
 }
 
@@ -56,31 +57,12 @@ export interface NewApiKey extends ApiKeyText {
   expiresAt: Date | null;
 }
 
-const COLUMNS = `id, kind, prefix, last_four AS "lastFour", name, team_id AS "teamId",
+export const API_KEY_COLUMNS = `id, kind, prefix, last_four AS "lastFour", name, team_id AS "teamId",
   (SELECT teams.name FROM teams WHERE teams.id = team_id) AS "teamName", user_id AS "userId",
   (SELECT users.email FROM users WHERE users.id = user_id) AS "ownerEmail", scopes, status,
   created_by AS "createdBy", created_at AS "createdAt", updated_at AS "updatedAt",
   last_access_at AS "lastAccessAt", expires_at AS "expiresAt", previous_expires_at AS "previousExpiresAt",
-  external_id AS "externalId", ${VERSION}`;
-
-const LISTING: Listing = {
-  columns: COLUMNS,
-  from: 'api_keys',
-  fields: {
-    kind: { sql: 'kind', type: 'text' },
-    team_id: { sql: 'team_id', type: 'uuid' },
-    user_id: { sql: 'user_id', type: 'uuid' },
-    name: { sql: 'name', type: 'text' },
-    created_at: { sql: 'created_at', type: 'timestamptz' },
-  },
-  order: { field: 'created_at', descending: false },
-};
-
-/** A status in SQL, in parts that each have an index; no row is in two. A key that has been given up is not active. */
-const STATUS: Record<string, string[]> = {
-  1: [`status = 1 AND NOT ${GIVEN_UP}`],
-  2: ['status = 2', ...GIVEN_UP_PARTS.map((part) => `status = 1 AND ${part}`)],
-};
+  external_id AS "externalId", tokens_until AS "tokensUntil", ${VERSION}`;
 
 // $2 to $4 in every statement about one key. A null narrows nothing.
 const IN_SCOPE = `($2::text IS NULL OR kind = $2) AND ($3::uuid IS NULL OR team_id = $3) AND ($4::uuid IS NULL OR user_id = $4)`;
@@ -89,7 +71,7 @@ const IN_SCOPE = `($2::text IS NULL OR kind = $2) AND ($3::uuid IS NULL OR team_
 export async function insertApiKey(db: Queryable, key: NewApiKey): Promise<ApiKeyRecord> {
   const { rows } = await db.query<ApiKeyRecord>(
     `INSERT INTO api_keys (kind, digest, prefix, last_four, name, team_id, user_id, scopes, created_by, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${COLUMNS}`,
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${API_KEY_COLUMNS}`,
     [
       key.kind,
       key.digest,
@@ -108,7 +90,7 @@ export async function insertApiKey(db: Queryable, key: NewApiKey): Promise<ApiKe
 
 export async function findApiKey(db: Queryable, id: string, scope: ApiKeyScope): Promise<ApiKeyRecord | undefined> {
   const { rows } = await db.query<ApiKeyRecord>(
-    `SELECT ${COLUMNS} FROM api_keys WHERE id = $1 AND ${IN_SCOPE}`,
+    `SELECT ${API_KEY_COLUMNS} FROM api_keys WHERE id = $1 AND ${IN_SCOPE}`,
     one(id, scope),
   );
   return rows[0];
@@ -117,7 +99,7 @@ export async function findApiKey(db: Queryable, id: string, scope: ApiKeyScope):
 /** As `findApiKey`; nobody else changes the key until the transaction ends. */
 export async function lockApiKey(tx: Queryable, id: string, scope: ApiKeyScope): Promise<ApiKeyRecord | undefined> {
   const { rows } = await tx.query<ApiKeyRecord>(
-    `SELECT ${COLUMNS} FROM api_keys WHERE id = $1 AND ${IN_SCOPE} FOR UPDATE`,
+    `SELECT ${API_KEY_COLUMNS} FROM api_keys WHERE id = $1 AND ${IN_SCOPE} FOR UPDATE`,
     one(id, scope),
   );
   return rows[0];
@@ -135,7 +117,7 @@ export async function lockApiKeyByText(
   digest: Buffer | undefined,
 ): Promise<ApiKeyRecord | undefined> {
   const { rows } = await tx.query<ApiKeyRecord>(
-    `SELECT ${COLUMNS} FROM api_keys WHERE id = $1 AND ${IS_ITS_TEXT} FOR UPDATE`,
+    `SELECT ${API_KEY_COLUMNS} FROM api_keys WHERE id = $1 AND ${IS_ITS_TEXT} FOR UPDATE`,
     [id, digest ?? null],
   );
   return rows[0];
@@ -147,7 +129,7 @@ export async function findApiKeyByDigest(
   digest: Buffer,
 ): Promise<(ApiKeyRecord & { textExpiresAt: Date | null }) | undefined> {
   const { rows } = await db.query<ApiKeyRecord & { textExpiresAt: Date | null }>(
-    `SELECT ${COLUMNS}, CASE WHEN digest = $1 THEN NULL ELSE previous_expires_at END AS "textExpiresAt"
+    `SELECT ${API_KEY_COLUMNS}, CASE WHEN digest = $1 THEN NULL ELSE previous_expires_at END AS "textExpiresAt"
      FROM api_keys WHERE digest = $1 OR previous_digest = $1`,
     [digest],
   );
@@ -163,7 +145,7 @@ export async function findImportedApiKey(
   id: string,
 ): Promise<(ApiKeyRecord & { textExpiresAt: Date | null }) | undefined> {
   const { rows } = await db.query<ApiKeyRecord & { textExpiresAt: Date | null }>(
-    `SELECT ${COLUMNS}, CASE WHEN digest IS NULL THEN NULL WHEN previous_digest IS NOT NULL THEN to_timestamp(0)
+    `SELECT ${API_KEY_COLUMNS}, CASE WHEN digest IS NULL THEN NULL WHEN previous_digest IS NOT NULL THEN to_timestamp(0)
        ELSE coalesce(previous_expires_at, to_timestamp(0)) END AS "textExpiresAt"
      FROM api_keys WHERE id = $1`,
     [id],
@@ -198,34 +180,6 @@ export async function holdApiKeyForToken(
   return rows[0];
 }
 
-/** Keys, unless told otherwise in the order they were created. Those that have been given up are not active. */
-export async function listApiKeys(
-  db: Queryable,
-  { kind, teamId, userId }: ApiKeyScope,
-  page: Page,
-): Promise<(ApiKeyRecord & { sortKey: string })[]> {
-  const scope = Object.entries({ kind, team_id: teamId, user_id: userId }).flatMap(([field, value]): Condition[] =>
-    value === undefined ? [] : [{ field, operator: 'eq', value }],
-  );
-  const all = [...scope, ...(page.conditions ?? [])];
-  const conditions = all.filter(({ field }) => field !== 'status');
-  const statuses = new Set(all.flatMap(({ field, value }) => (field === 'status' ? [String(value)] : [])));
-  if (statuses.size === 0) return listRows(db, LISTING, { ...page, conditions });
-  if (statuses.size > 1) return [];
-  const parameters: unknown[] = [];
-  const parts = STATUS[[...statuses][0]!]!.map(
-    (where) => `(${listStatement({ ...LISTING, where }, { ...page, conditions }, parameters)})`,
-  );
-  const direction = page.order?.descending ? 'DESC' : 'ASC';
-  const by = page.order?.field === 'name' ? 'name' : '"createdAt"';
-  const { rows } = await db.query<ApiKeyRecord & { sortKey: string }>(
-    `SELECT * FROM (${parts.join(' UNION ALL ')}) AS any_part
-     ORDER BY ${by} ${direction}, id ${direction} LIMIT $${parameters.push(page.limit)}`,
-    parameters,
-  );
-  return rows;
-}
-
 /** This and the following are for a key that is locked. */
 export async function updateApiKey(
   tx: Queryable,
@@ -234,7 +188,7 @@ export async function updateApiKey(
 ): Promise<ApiKeyRecord> {
   const { rows } = await tx.query<ApiKeyRecord>(
     `UPDATE api_keys SET name = coalesce($2, name), status = coalesce($3, status), updated_at = now()
-     WHERE id = $1 RETURNING ${COLUMNS}`,
+     WHERE id = $1 RETURNING ${API_KEY_COLUMNS}`,
     [id, changes.name ?? null, changes.status ?? null],
   );
   return rows[0]!;
@@ -250,7 +204,7 @@ export async function updateApiKeyText(
   const { rows } = await tx.query<ApiKeyRecord>(
     `UPDATE api_keys SET digest = $2, prefix = $3, last_four = $4, previous_expires_at = $5, updated_at = now(),
        previous_digest = CASE WHEN $5::timestamptz IS NULL THEN NULL ELSE digest END
-     WHERE id = $1 RETURNING ${COLUMNS}`,
+     WHERE id = $1 RETURNING ${API_KEY_COLUMNS}`,
     [id, digest, prefix, lastFour, previousExpiresAt],
   );
   return rows[0]!;

@@ -2,7 +2,10 @@
 import type { Queryable } from './pool.ts';
 import type { UserRecord } from './users.ts';
 
-type Person = Pick<UserRecord, 'id' | 'email' | 'name' | 'displayName' | 'givenName' | 'familyName' | 'updatedAt'>;
+type Person = Pick<
+  UserRecord,
+  'id' | 'email' | 'name' | 'displayName' | 'givenName' | 'familyName' | 'timeZone' | 'updatedAt'
+>;
 
 export interface UserAuthorityRecord extends Person, Pick<UserRecord, 'enabled' | 'expiresAt'> {
   /** The teams the user is a member of, by name. */
@@ -22,7 +25,7 @@ export interface TeamAuthorityRecord {
 export async function findUserAuthority(db: Queryable, userId: string): Promise<UserAuthorityRecord | undefined> {
   const { rows } = await db.query<UserAuthorityRecord>(
     `SELECT u.id, u.email, u.name, u.display_name AS "displayName", u.given_name AS "givenName",
-       u.family_name AS "familyName", u.enabled, u.expires_at AS "expiresAt", u.updated_at AS "updatedAt",
+       u.family_name AS "familyName", u.time_zone AS "timeZone", u.enabled, u.expires_at AS "expiresAt", u.updated_at AS "updatedAt",
        coalesce((
          SELECT jsonb_agg(jsonb_build_object('id', t.id, 'name', t.name, 'isRoot', t.is_root,
            'roleIds', coalesce(held.role_ids, '[]'), 'permissions', coalesce(held.permissions, '[]'))

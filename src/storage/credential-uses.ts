@@ -159,6 +159,13 @@ export async function addUses(tx: Queryable, uses: readonly CountedUse[]): Promi
      ON CONFLICT (team_id, day, kind) DO UPDATE SET requests = known.requests + EXCLUDED.requests`,
     [rows],
   );
+  // Full, and no failure: what one team reports must not keep others from being counted.
+  await tx.query(
+    `INSERT INTO credential_use_days AS known (day, kind, requests)
+     SELECT day, kind, ${countable('sum(requests)')} FROM ${input} GROUP BY 1, 2 ORDER BY 1, 2
+     ON CONFLICT (day, kind) DO UPDATE SET requests = ${countable('known.requests::numeric + EXCLUDED.requests')}`,
+    [rows],
+  );
 }
 
 /**

@@ -3,9 +3,10 @@
  * index, one page at most; the pages are put in one order and cut to one.
  */
 import { GRANTED_SCOPES } from './grants.ts';
-import { type Listing, listStatement, type Page } from './listing.ts';
+import { isSearch, type Listing, listStatement, type Page } from './listing.ts';
 import type { Queryable } from './pool.ts';
 import { GIVEN_UP, GIVEN_UP_PARTS } from './retirements.ts';
+import { byWords, byWordsOrKey, orByOwner, type Search } from './search.ts';
 
 export const CREDENTIAL_KINDS = ['personal_key', 'team_key', 'oauth2_client', 'oauth2_app'] as const;
 export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];
@@ -44,6 +45,8 @@ export interface CredentialQuery {
   unusedSince?: Date | undefined;
   expiresBefore?: Date | undefined;
   neverUsed?: boolean | undefined;
+  /** Only these, whatever their kind. */
+  ids?: readonly string[] | undefined;
 }
 
 // What every source selects, in this order.
@@ -51,7 +54,7 @@ const COLUMNS = `id, kind, name, "userId", "teamId", "createdBy", "clientId", sc
   "expiresAt", prefix, "isActive", "sortKey"`;
 
 /** One kind: where its rows are, and what the list's words mean in its columns. */
-interface Source {
+export interface Source {
   from: string;
   /** From the name on. */
   columns: string;
@@ -62,6 +65,7 @@ interface Source {
   inactive: string[];
   hasOwner: boolean;
   expires: boolean;
+  search: Search;
 }
 
 // Subqueries, and not joins: they are asked for the rows of a page, and leave the order of the index as it is.
@@ -88,7 +92,7 @@ const KEY = {
 const KEY_COLUMNS = `name, user_id, team_id, created_by, NULL, scopes, created_at,
   CASE WHEN last_access_at > created_at THEN last_access_at END, expires_at, prefix`;
 
-const SOURCES: Record<CredentialKind, Source> = {
+export const SOURCES: Record<CredentialKind, Source> = {
   personal_key: {
     ...KEY,
     columns: `${KEY_COLUMNS}, ${KEY.isActive} AND ${OWNER_LIVES}`,
@@ -96,8 +100,15 @@ const SOURCES: Record<CredentialKind, Source> = {
     isActive: `${KEY.isActive} AND ${OWNER_LIVES}`,
     inactive: [...KEY.inactive, `${KEY.isActive} AND ${OWNER_ENDED}`],
     hasOwner: true,
+    search: orByOwner(byWordsOrKey),
   },
-  team_key: { ...KEY, columns: `${KEY_COLUMNS}, ${KEY.isActive}`, where: `kind = 'team'`, hasOwner: false },
+  team_key: {
+    ...KEY,
+    columns: `${KEY_COLUMNS}, ${KEY.isActive}`,
+    where: `kind = 'team'`,
+    hasOwner: false,
+    search: byWordsOrKey,
+  },
   oauth2_client: {
     from: 'oauth_clients',
     columns: `name, NULL::uuid, team_id, created_by, client_id, allowed_scopes, created_at, last_used_at,
@@ -108,6 +119,7 @@ const SOURCES: Record<CredentialKind, Source> = {
     inactive: ['NOT enabled'],
     hasOwner: false,
     expires: false,
+    search: byWords,
   },
   // An app acts for a team by the consents of its members alone, each of them a credential.
   oauth2_app: {
@@ -123,6 +135,10 @@ const SOURCES: Record<CredentialKind, Source> = {
     ],
     hasOwner: true,
     expires: true,
+    search: orByOwner(
+      (text, bind) =>
+        `client_id = ANY (ARRAY(SELECT oauth_apps.client_id FROM oauth_apps WHERE ${byWords(text, bind)}))`,
+    ),
   },
 };
 
@@ -135,7 +151,10 @@ const FIELDS: Listing['fields'] = {
   user_id: { sql: 'user_id', type: 'uuid' },
 };
 
-/** Filters `team_id` and `user_id`, order `created_at`. Team keys and clients have no owner, clients never expire. */
+/**
+ * Filters `team_id` and `user_id`, order `created_at`; a search looks at names, keys, client_ids and owners' addresses. Team keys
+ * and clients have no owner, clients never expire.
+ */
 export async function listCredentials(db: Queryable, query: CredentialQuery, page: Page): Promise<CredentialRecord[]> {
   const parameters: unknown[] = [];
   const parts = query.kinds.flatMap((kind) => partsOf(kind, query, page, parameters));
@@ -163,14 +182,17 @@ export async function listCredentials(db: Queryable, query: CredentialQuery, pag
 /** The statements that give one kind's share of a page; none when the kind cannot meet the query. */
 function partsOf(kind: CredentialKind, query: CredentialQuery, page: Page, parameters: unknown[]): string[] {
   const source = SOURCES[kind];
-  const { unusedSince, expiresBefore, neverUsed, isActive } = query;
+  const { unusedSince, expiresBefore, neverUsed, isActive, ids } = query;
   if (!source.hasOwner && page.conditions?.some(({ field }) => field === 'user_id')) return [];
   if (!source.expires && expiresBefore !== undefined) return [];
   const bind = (value: unknown) => `$${parameters.push(value)}::timestamptz`;
   const where = [source.where];
   if (isActive.includes(true)) where.push(source.isActive);
+  // Says no more, but keeps what expired long ago out of the range that is read.
+  if (isActive.includes(true) && expiresBefore !== undefined) where.push('expires_at > now()');
   if (neverUsed !== undefined) where.push(neverUsed ? NEVER_USED : WAS_USED);
   if (expiresBefore !== undefined) where.push(`expires_at < ${bind(expiresBefore)}`);
+  if (ids !== undefined) where.push(`id = ANY ($${parameters.push(ids)}::uuid[])`);
   let uses = ['true'];
   if (unusedSince !== undefined) {
     const since = bind(unusedSince);
@@ -179,14 +201,21 @@ function partsOf(kind: CredentialKind, query: CredentialQuery, page: Page, param
     uses = [NEVER_USED, `last_used_hour < ${since} AND ${source.lastUsedAt} < ${since}`];
   }
   const states = isActive.includes(false) ? source.inactive : ['true'];
-  const alternatives = states.flatMap((state) => uses.map((use) => `${state} AND ${use}`));
+  // A search has its own index; what is inactive is so rare that each part of it goes by its own even then.
+  const bySearch = isSearch(page) && !isActive.includes(false);
+  const alternatives = bySearch
+    ? [`(${uses.join(' OR ')})`]
+    : states.flatMap((state) => uses.map((use) => `${state} AND ${use}`));
   return alternatives.map((alternative) => {
     const listing: Listing = {
       columns: `id, '${kind}', ${source.columns}`,
       from: source.from,
       fields: FIELDS,
       order: { field: 'created_at', descending: false },
-      where: [...where, alternative].join(' AND '),
+      search: source.search,
+      ...(bySearch
+        ? { where: source.where, sieve: [...where, alternative].join(' AND ') }
+        : { where: [...where, alternative].join(' AND ') }),
     };
     return `(${listStatement(listing, page, parameters)})`;
   });

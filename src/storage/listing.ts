@@ -3,6 +3,7 @@
  * put together from a noun's fixed columns alone; whatever a caller said travels as a parameter.
  */
 import type { Queryable } from './pool.ts';
+import type { Search } from './search.ts';
 
 /** A name callers may filter or order by, and what it is in SQL. Ordered by, it must never be null. */
 export interface ListField {
@@ -27,6 +28,8 @@ export interface Page {
   order?: { field: string; descending: boolean } | undefined;
   /** The last row seen. */
   after?: Position | undefined;
+  /** What somebody looks for, in a list that can be searched; nothing but spaces: all rows. */
+  search?: string | undefined;
 }
 
 /** Where a row stands in its order: the ordering value as PostgreSQL writes it, and the row's id. */
@@ -41,10 +44,14 @@ export interface Listing {
   from: string;
   fields: Readonly<Record<string, ListField>>;
   order: { field: string; descending: boolean };
+  /** How a text is looked for (search.ts). */
+  search?: Search;
   /** What tells rows of one ordering value apart (default the uuid column `id`). */
   id?: ListField;
   /** More that must hold, in SQL; its parameters are `$1` and on. */
   where?: string;
+  /** As `where`, for what may be true of nearly every row or of none, and has an index of its own. Not with `groupBy`. */
+  sieve?: string;
   /** What rows are added up by; fields are then among these. */
   groupBy?: string;
 }
@@ -77,21 +84,62 @@ export function listStatement(listing: Listing, page: Page, parameters: unknown[
       return `${sql} ${OPERATORS[operator]} ${foldsCase ? `lower(${bound})` : bound}`;
     }),
   ];
+  const sieve = [
+    ...(listing.sieve === undefined ? [] : [listing.sieve]),
+    ...(isSearch(page) ? [searchOf(listing)(page.search, bind)] : []),
+  ];
   if (page.after !== undefined) {
     const { sortKey, id: lastId } = page.after;
     const seen = `(${bind(sortKey)}::${by.type}, ${bind(lastId)}::${id.type})`;
     where.push(`(${by.sql}, ${id.sql}) ${order.descending ? '<' : '>'} ${seen}`);
   }
   const direction = order.descending ? 'DESC' : 'ASC';
-  return `SELECT ${listing.columns}, (${by.sql})::text AS "sortKey" FROM ${listing.from}
-    ${where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`}${listing.groupBy === undefined ? '' : ` GROUP BY ${listing.groupBy}`}
-    ORDER BY ${by.sql} ${direction}, ${id.sql} ${direction} LIMIT ${bind(page.limit)}`;
+  const limit = bind(page.limit);
+  const select = (from: string, conditions: string[]) =>
+    `SELECT ${listing.columns}, (${by.sql})::text AS "sortKey" FROM ${from} ${whereAll(conditions)}
+    ${listing.groupBy === undefined ? '' : `GROUP BY ${listing.groupBy}`}
+    ORDER BY ${by.sql} ${direction}, ${id.sql} ${direction} LIMIT ${limit}`;
+  if (sieve.length === 0) return select(listing.from, where);
+
+  // Nobody knows how many rows go through the sieve. Many: a page of them is among the first few rows in order. Few: they
+  // are found by their own index, and put in order. The planner is not asked, because one wrong guess reads the table.
+  const { from } = listing;
+  const first = `(SELECT * FROM ${from} ${whereAll(where)}
+    ORDER BY ${by.sql} ${direction}, ${id.sql} ${direction} LIMIT ${SIFTED}) AS ${from}`;
+  const short = `(SELECT count(*) FROM near) < ${limit}`;
+  const all = `(SELECT * FROM ${from} ${whereAll([...where, ...sieve, short])} OFFSET 0) AS ${from}`;
+  return `WITH near AS MATERIALIZED (${select(first, sieve)})
+    SELECT * FROM (SELECT * FROM near WHERE NOT ${short} UNION ALL (${select(all, [])})) AS found
+    ORDER BY "sortKey"::${by.type} ${direction}, id ${direction}`;
 }
 
-function fieldOf(fields: Listing['fields'], name: string): ListField {
+/** Rows that are sifted in order before the rest is looked for by another index. */
+const SIFTED = 1_000;
+
+function whereAll(conditions: readonly string[]): string {
+  return conditions.length === 0 ? '' : `WHERE ${conditions.map((one) => `(${one})`).join(' AND ')}`;
+}
+
+/** Whether the page is of a search. */
+export function isSearch(page: Page): page is Page & { search: string } {
+  return page.search !== undefined && page.search.trim() !== '';
+}
+
+function searchOf({ search }: Listing): Search {
+  if (search === undefined) throw new TypeError('this list cannot be searched');
+  return search;
+}
+
+/** A field of a listing, to be ordered by outside of its statement. */
+export function fieldOf(fields: Listing['fields'], name: string): ListField {
   // The surface has checked the name; a mistake there must not become SQL.
   if (!Object.hasOwn(fields, name)) throw new TypeError(`not a field of this list: ${name}`);
   return fields[name]!;
+}
+
+/** For lists by a last use that is null until the first: never comes before every time. */
+export function lastUse(column: string): ListField {
+  return { sql: `coalesce(${column}, '-infinity')`, type: 'timestamptz' };
 }
 
 /** A record's version for its ETag: changes with every change of `updated_at`, which JavaScript's milliseconds would hide. */

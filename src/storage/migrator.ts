@@ -8,6 +8,8 @@ import type { Database, Queryable } from './pool.ts';
 const LOCK = 7_264_001;
 const RETRY_MS = 100;
 const LONGEST_WAIT_MS = 5 * 60_000;
+// Rewriting a large table takes longer than any other statement may; given up, it would never be done.
+const LONGEST_STATEMENT_MS = 60 * 60_000;
 
 /**
  * Applies what is missing and returns the names applied. Many instances may call it at once: one works, the others
@@ -18,7 +20,7 @@ const LONGEST_WAIT_MS = 5 * 60_000;
 export async function migrate(db: Database, migrations: readonly Migration[] = MIGRATIONS): Promise<string[]> {
   const deadline = Date.now() + LONGEST_WAIT_MS;
   for (;;) {
-    const applied = await db.transaction((tx) => applyIfFree(tx, migrations));
+    const applied = await db.transaction((tx) => applyIfFree(tx, migrations), { longest: LONGEST_STATEMENT_MS });
     if (applied !== undefined) return applied;
     if (Date.now() > deadline)
       throw new AppError('unavailable', 'Another instance is still migrating the database. Try again later.');

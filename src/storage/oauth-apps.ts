@@ -1,6 +1,7 @@
 /** OAuth2 Apps: what acts for users by their consent. Their secrets and grants are in tables of their own. */
-import { type Listing, listRows, type Page, VERSION } from './listing.ts';
+import { type Listing, lastUse, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
+import { byWords } from './search.ts';
 
 /** A JWK Set (RFC 7517 §5) with public keys only. */
 export interface PublicJwks {
@@ -61,8 +62,11 @@ const LISTING: Listing = {
     client_id: { sql: 'client_id', type: 'text' },
     enabled: { sql: 'enabled', type: 'boolean' },
     type: { sql: 'type', type: 'text' },
+    // Of apps there are few.
+    last_used_at: lastUse('last_used_at'),
   },
   order: { field: 'created_at', descending: false },
+  search: byWords,
 };
 
 export async function insertOauthApp(

@@ -1,7 +1,8 @@
 /** OAuth2 Clients: what acts for itself in one team. Their secrets are in a table of their own. */
-import { type Listing, listRows, type Page, VERSION } from './listing.ts';
+import { type Listing, lastUse, listRows, type Page, VERSION } from './listing.ts';
 import type { PublicJwks } from './oauth-apps.ts';
 import type { Queryable } from './pool.ts';
+import { byWords } from './search.ts';
 
 export interface OauthClientRecord {
   id: string;
@@ -49,8 +50,11 @@ const LISTING: Listing = {
     team_id: { sql: 'team_id', type: 'uuid' },
     client_id: { sql: 'client_id', type: 'text' },
     enabled: { sql: 'enabled', type: 'boolean' },
+    // By the hour: the time itself changes too often for an index.
+    last_used_at: lastUse('last_used_hour'),
   },
   order: { field: 'created_at', descending: false },
+  search: byWords,
 };
 
 const IN_SCOPE = '($2::uuid IS NULL OR team_id = $2)';

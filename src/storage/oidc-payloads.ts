@@ -1,4 +1,7 @@
-/** The engine's payload rows. Single use is decided here, by conditional statements, so it holds for any number of instances. */
+/**
+ * The engine's payload rows, but those of sessions (sessions.ts). Single use is decided here, by conditional statements, so it
+ * holds for any number of instances.
+ */
 import type { Queryable } from './pool.ts';
 
 export interface OidcPayloadRecord {
@@ -13,7 +16,6 @@ export interface NewOidcPayload {
   model: string;
   /** SHA-256 of the engine's id. */
   id: Buffer;
-  uid?: Buffer | undefined;
   grantId?: string | undefined;
   userId?: string | undefined;
   payload: Buffer;
@@ -24,16 +26,16 @@ export interface NewOidcPayload {
 const COLUMNS = `id, payload, consumed_at AS "consumedAt", extract(epoch FROM clock_timestamp() - consumed_at)::float8 AS "consumedFor"`;
 
 function values(row: NewOidcPayload): unknown[] {
-  return [row.model, row.id, row.uid ?? null, row.grantId ?? null, row.userId ?? null, row.payload, row.expiresIn];
+  return [row.model, row.id, row.grantId ?? null, row.userId ?? null, row.payload, row.expiresIn];
 }
 
-const INSERT = `INSERT INTO oidc_payloads (model, id, uid, grant_id, user_id, payload, expires_at)
-  VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 second')`;
+const INSERT = `INSERT INTO oidc_payloads (model, id, grant_id, user_id, payload, expires_at)
+  VALUES ($1, $2, $3, $4, $5, now() + $6 * interval '1 second')`;
 
 export async function upsertOidcPayload(db: Queryable, row: NewOidcPayload): Promise<void> {
   await db.query(
-    `${INSERT} ON CONFLICT (model, id) DO UPDATE SET uid = EXCLUDED.uid, grant_id = EXCLUDED.grant_id,
-       user_id = EXCLUDED.user_id, payload = EXCLUDED.payload, expires_at = EXCLUDED.expires_at`,
+    `${INSERT} ON CONFLICT (model, id) DO UPDATE SET grant_id = EXCLUDED.grant_id, user_id = EXCLUDED.user_id,
+       payload = EXCLUDED.payload, expires_at = EXCLUDED.expires_at`,
     values(row),
   );
 }
@@ -41,7 +43,7 @@ export async function upsertOidcPayload(db: Queryable, row: NewOidcPayload): Pro
 /** Overwrites what is there; false when nothing is (any more). */
 export async function updateOidcPayload(db: Queryable, row: NewOidcPayload): Promise<boolean> {
   const { count } = await db.query(
-    `UPDATE oidc_payloads SET uid = $3, grant_id = $4, user_id = $5, payload = $6, expires_at = now() + $7 * interval '1 second'
+    `UPDATE oidc_payloads SET grant_id = $3, user_id = $4, payload = $5, expires_at = now() + $6 * interval '1 second'
      WHERE model = $1 AND id = $2`,
     values(row),
   );
@@ -66,18 +68,6 @@ export async function findOidcPayload(
   const { rows } = await db.query<OidcPayloadRecord>(
     `SELECT ${COLUMNS} FROM oidc_payloads WHERE model = $1 AND id = $2`,
     [model, id],
-  );
-  return rows[0];
-}
-
-export async function findOidcPayloadByUid(
-  db: Queryable,
-  model: string,
-  uid: Buffer,
-): Promise<OidcPayloadRecord | undefined> {
-  const { rows } = await db.query<OidcPayloadRecord>(
-    `SELECT ${COLUMNS} FROM oidc_payloads WHERE uid = $2 AND model = $1 ORDER BY created_at DESC LIMIT 1`,
-    [model, uid],
   );
   return rows[0];
 }

@@ -15,8 +15,11 @@ export interface Queryable {
 }
 
 export interface Database extends Queryable {
-  /** Runs `work` in one transaction: commits what it returns, rolls back what it throws. */
-  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` in one transaction: commits what it returns, rolls back what it throws.
+   * @param limits `longest`: milliseconds any of its statements may take, instead of the pool's; not within another
+   */
+  transaction<T>(work: (tx: Queryable) => Promise<T>, limits?: { longest?: number }): Promise<T>;
   /**
    * Runs `work` so that every statement and transaction it sends to this database becomes part of `tx`: all of it counts
    * when `tx` commits, or none of it. One transaction at a time may run within it, and a statement that fails outside of
@@ -37,15 +40,17 @@ export type ConnectionOptions = Pick<
 export interface DatabaseOptions extends ConnectionOptions {
   /** Most connections at once (default 10). */
   max?: number;
+  /** Milliseconds a statement may take (default 10,000). */
+  longest?: number;
   /** Called for a failure nobody waits for (an idle connection that broke). */
   onError?: (error: unknown) => void;
 }
 
+// A statement that takes this long is stuck; giving up frees its connection, and the caller gets 503.
+const LONGEST_MS = 10_000;
+
 const TIMEOUTS = {
   connectionTimeoutMillis: 2_000,
-  // A statement that takes this long is stuck; giving up frees its connection, and the caller gets 503.
-  query_timeout: 10_000,
-  statement_timeout: 10_000,
   idle_in_transaction_session_timeout: 30_000,
   keepAlive: true,
 };
@@ -59,8 +64,9 @@ export function isWithinTransaction(): boolean {
 }
 
 /** Opens the pool. Connections are made on first use, so this never fails; statements do, with `unavailable`. */
-export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptions): Database {
-  const settings = { ...TIMEOUTS, ...connection, application_name: 'latchkey' };
+export function openDatabase({ max = 10, longest = LONGEST_MS, onError, ...connection }: DatabaseOptions): Database {
+  const limits = { query_timeout: longest, statement_timeout: longest };
+  const settings = { ...TIMEOUTS, ...limits, ...connection, application_name: 'latchkey' };
   const pool = new pg.Pool({ ...settings, max, idleTimeoutMillis: 30_000 });
   // Without listeners a lost connection would end the process, an idle one as well as one between two statements of a
   // transaction; of the latter the next statement tells.
@@ -83,16 +89,17 @@ export function openDatabase({ max = 10, onError, ...connection }: DatabaseOptio
         store.open = false;
       }
     },
-    async transaction(work) {
+    async transaction(work, { longest } = {}) {
       const within = outer();
       if (within !== undefined) return savepoint(within, work);
       const client = await pool.connect().catch((error: unknown) => Promise.reject(databaseError(error)));
-      const tx: Queryable = { query: (text, values) => run(client, text, values) };
+      const tx: Queryable = { query: (text, values) => run(client, text, values, longest) };
       let broken = false;
       try {
-        await run(client, 'BEGIN');
+        await run(client, 'BEGIN', undefined, longest);
+        if (longest !== undefined) await tx.query(`SET LOCAL statement_timeout = ${longest}`);
         const result = await work(tx);
-        await run(client, 'COMMIT');
+        await run(client, 'COMMIT', undefined, longest);
         return result;
       } catch (error) {
         // A connection that did not answer once is given up: a ROLLBACK on it would wait just as long.
@@ -152,9 +159,16 @@ function inTurn(tx: Queryable): Queryable {
   };
 }
 
-async function run<Row extends object>(on: pg.Pool | pg.PoolClient, text: string, values?: unknown[]) {
+/** @param longest milliseconds, when it is not the pool's */
+async function run<Row extends object>(
+  on: pg.Pool | pg.PoolClient,
+  text: string,
+  values?: unknown[],
+  longest?: number,
+) {
+  const limit = longest !== undefined && { query_timeout: longest };
   try {
-    const result = await on.query<Row & pg.QueryResultRow>(text, values);
+    const result = await on.query<Row & pg.QueryResultRow>({ text, ...(values && { values }), ...limit });
     return { rows: result.rows as Row[], count: result.rowCount ?? 0 };
   } catch (error) {
     throw databaseError(error);

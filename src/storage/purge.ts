@@ -3,6 +3,7 @@ import type { Queryable } from './pool.ts';
 
 // An hour of grace: replay detection and clock differences between instances still see what just ended.
 const EXPIRED: Record<string, string> = {
+  sessions: "SELECT ctid FROM sessions WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
   oidc_payloads:
     "SELECT ctid FROM oidc_payloads WHERE expires_at < now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED",
   // A day more, as long as a token may live: removed sooner, each of them would be one more revocation.
@@ -26,6 +27,8 @@ const EXPIRED: Record<string, string> = {
     LIMIT $1 FOR UPDATE SKIP LOCKED`,
   credential_use_totals:
     "SELECT ctid FROM credential_use_totals WHERE day < (now() AT TIME ZONE 'UTC')::date - 400 LIMIT $1 FOR UPDATE SKIP LOCKED",
+  credential_use_days:
+    "SELECT ctid FROM credential_use_days WHERE day < (now() AT TIME ZONE 'UTC')::date - 400 LIMIT $1 FOR UPDATE SKIP LOCKED",
 };
 
 export const PURGED_TABLES = Object.keys(EXPIRED);

@@ -1,6 +1,7 @@
 /** Resource servers: the APIs tokens are for. What their scopes are, and what ends with them elsewhere. */
 import { type Listing, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
+import { byWords } from './search.ts';
 
 export interface ResourceServerScope {
   name: string;
@@ -60,6 +61,7 @@ const LISTING: Listing = {
     identifier: { sql: 'identifier', type: 'text' },
   },
   order: { field: 'created_at', descending: false },
+  search: byWords,
 };
 
 /** One page; default order: as they were registered. */
@@ -181,6 +183,44 @@ export async function dropKeyScopes(tx: Queryable, words: readonly string[]): Pr
          WHERE word <> ALL($1::text[]) ORDER BY place)
      WHERE scopes && $1::text[] RETURNING id, name, team_id AS "teamId"`,
     [words],
+  );
+  return rows;
+}
+
+/** An app, a client or an API key that was allowed scopes by name. `teamName` null: an app, which belongs to no team. */
+export interface ScopeHolderRecord {
+  kind: 'oauth_app' | 'oauth_client' | 'personal_key' | 'team_key';
+  id: string;
+  name: string;
+  teamName: string | null;
+  /** Of the scopes asked for. */
+  scopes: string[];
+}
+
+const NAMED = (column: string) =>
+  `ARRAY(SELECT word FROM unnest(${column}) AS word WHERE word = ANY ($1) ORDER BY word)`;
+
+/** Whoever was allowed one of these scopes by name: of apps, of clients and of keys the first `limit` each. */
+export async function listScopeHolders(
+  db: Queryable,
+  words: readonly string[],
+  limit: number,
+): Promise<ScopeHolderRecord[]> {
+  // Found first and cut afterwards: a limit would make the planner read the tables instead of their indexes.
+  const { rows } = await db.query<ScopeHolderRecord>(
+    `WITH of_clients AS MATERIALIZED (SELECT id FROM oauth_clients WHERE allowed_scopes && $1::text[]),
+       of_keys AS MATERIALIZED (SELECT id FROM api_keys WHERE scopes && $1::text[])
+     (SELECT 'oauth_app' AS kind, id, name, NULL AS "teamName", ${NAMED('allowed_scopes')} AS scopes
+        FROM oauth_apps WHERE allowed_scopes && $1::text[] ORDER BY name, id LIMIT $2)
+     UNION ALL
+     (SELECT 'oauth_client', one.id, one.name, teams.name, ${NAMED('allowed_scopes')}
+        FROM oauth_clients AS one JOIN teams ON teams.id = team_id
+        WHERE one.id IN (SELECT id FROM of_clients LIMIT $2) ORDER BY one.name, one.id)
+     UNION ALL
+     (SELECT one.kind || '_key', one.id, one.name, teams.name, ${NAMED('scopes')}
+        FROM api_keys AS one JOIN teams ON teams.id = team_id
+        WHERE one.id IN (SELECT id FROM of_keys LIMIT $2) ORDER BY one.name, one.id)`,
+    [words, limit],
   );
   return rows;
 }

@@ -1,5 +1,5 @@
 /** Retirements: until when which keys may be used. There are few of them, so that all are read at once. */
-import { type Condition, type Listing, listRows, type Page, VERSION } from './listing.ts';
+import { type Condition, type Listing, listRows, listStatement, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
 /** One key; or without `keyId` all keys of a team, all that begin with a prefix, or those of a team that do. */
@@ -66,10 +66,20 @@ const REASONS = [
     AND (due.team_id = api_keys.team_id OR due.team_id IS NULL) AND starts_with(api_keys.prefix, due.prefix))`,
 ];
 
+// The other way round, from the few retirements to the keys, each by an index: arrays, because the planner would rather
+// read the table than join it with what it cannot count.
+const NAMED = `id = ANY (ARRAY(SELECT due.key_id FROM retirements AS due WHERE due.key_id IS NOT NULL AND due.retires_at <= now()))`;
+const OF_TEAMS = `team_id = ANY (ARRAY(SELECT due.team_id FROM retirements AS due
+    WHERE due.key_id IS NULL AND due.prefix IS NULL AND due.team_id IS NOT NULL AND due.retires_at <= now()))`;
+const BEGIN_SO = `id = ANY (ARRAY(SELECT held.id FROM retirements AS due CROSS JOIN LATERAL (
+    SELECT one.id, one.team_id FROM api_keys AS one
+    WHERE one.prefix ~>=~ due.prefix AND one.prefix ~<~ (due.prefix || chr(1114111)) OFFSET 0) AS held
+  WHERE due.key_id IS NULL AND due.retires_at <= now() AND (due.team_id = held.team_id OR due.team_id IS NULL)))`;
+
 /** Whether a row of `api_keys` has been given up, as far as what is kept of its text tells. */
 export const GIVEN_UP = `(${REASONS.join(' OR ')})`;
 /** The same in parts that each have an index; no row is in two. */
-export const GIVEN_UP_PARTS = REASONS.map((one, place) =>
+export const GIVEN_UP_PARTS = [NAMED, OF_TEAMS, BEGIN_SO].map((one, place) =>
   [one, ...REASONS.slice(0, place).map((other) => `NOT ${other}`)].join(' AND '),
 );
 
@@ -113,6 +123,62 @@ export async function countKeysOf(db: Queryable, { keyId, teamId, prefix }: Reti
     [keyId, teamId, prefix],
   );
   return rows[0]!.count;
+}
+
+/** A key that a retirement may concern and that was used lately. */
+export interface UsedKeyRecord {
+  id: string;
+  kind: 'personal' | 'team';
+  name: string;
+  prefix: string;
+  lastFour: string;
+  teamName: string;
+  ownerEmail: string | null;
+  lastUsedAt: Date;
+  /** With the key itself, since that day. */
+  requests: number;
+  sortKey: string;
+}
+
+const USED_KEYS: Listing = {
+  columns: `id, kind, name, prefix, last_four AS "lastFour", last_access_at AS "lastUsedAt",
+    (SELECT teams.name FROM teams WHERE teams.id = team_id) AS "teamName",
+    (SELECT users.email FROM users WHERE users.id = user_id) AS "ownerEmail",
+    coalesce((SELECT least(sum(requests), ${Number.MAX_SAFE_INTEGER})::float8 FROM credential_uses AS used
+      WHERE used.team_id = api_keys.team_id AND used.credential = api_keys.id::text
+        AND used.day >= ($1::timestamptz AT TIME ZONE 'UTC')::date), 0) AS requests`,
+  from: 'api_keys',
+  fields: { last_used_hour: { sql: 'last_used_hour', type: 'timestamptz' } },
+  order: { field: 'last_used_hour', descending: true },
+};
+
+/** Keys one may concern, as `countKeysOf` finds them, that were used since then; the last used first. */
+export async function listUsedKeysOf(
+  db: Queryable,
+  { keyId, teamId, prefix }: RetirementSubject,
+  since: Date,
+  { limit, after }: Pick<Page, 'limit' | 'after'>,
+): Promise<UsedKeyRecord[]> {
+  const parameters: unknown[] = [since];
+  const bind = (value: unknown) => `$${parameters.push(value)}`;
+  const meant = [
+    ...(keyId === null ? [] : [`id = ${bind(keyId)}::uuid`]),
+    ...(teamId === null ? [] : [`team_id = ${bind(teamId)}::uuid`]),
+    ...(prefix === null
+      ? []
+      : [`(starts_with(prefix, ${bind(prefix)}) OR starts_with($${parameters.length}, prefix))`]),
+  ];
+  // Of each kind by its own index.
+  const parts = ['personal', 'team'].map((kind) => {
+    const where = [`kind = '${kind}'`, 'status = 1', 'last_used_hour >= $1', ...meant].join(' AND ');
+    return `(${listStatement({ ...USED_KEYS, where }, { limit, after }, parameters)})`;
+  });
+  const { rows } = await db.query<UsedKeyRecord>(
+    `SELECT * FROM (${parts.join(' UNION ALL ')}) AS of_kind
+     ORDER BY "sortKey"::timestamptz DESC, id DESC LIMIT ${bind(limit)}`,
+    parameters,
+  );
+  return rows;
 }
 
 /** @throws AppError `already_exists` for the subject; `failed_precondition` when the team or key does not exist */

@@ -1,6 +1,7 @@
 /** The teams table, and which providers a team's policy names. */
 import { type Listing, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
+import { byWords } from './search.ts';
 
 export interface TeamRecord {
   id: string;
@@ -48,6 +49,7 @@ const LISTING: Listing = {
     sso_alias: { sql: 'sso_alias', type: 'text' },
   },
   order: { field: 'created_at', descending: false },
+  search: byWords,
 };
 
 // $1 and $2 in every statement about one team. A null narrows nothing.
@@ -134,6 +136,35 @@ export async function replaceTeamProviders(tx: Queryable, teamId: string, provid
     'INSERT INTO team_providers (team_id, provider_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING',
     [teamId, providerIds],
   );
+}
+
+/** What is in a team and ends with it; of each kind at most as many as are asked for are counted. */
+export interface TeamContents {
+  members: number;
+  personalKeys: number;
+  teamKeys: number;
+  clients: number;
+  /** Consents of members that have not expired. */
+  consents: number;
+  providers: number;
+  /** Resource servers that ask as its clients alone, by name. */
+  resourceServers: { name: string; identifier: string }[];
+}
+
+export async function countTeamContents(db: Queryable, id: string, most: number): Promise<TeamContents> {
+  const count = (table: string, where = 'true') =>
+    `(SELECT count(*)::int FROM (SELECT FROM ${table} WHERE team_id = $1 AND ${where} LIMIT $2) AS counted)`;
+  const { rows } = await db.query<TeamContents>(
+    `SELECT ${count('memberships')} AS members, ${count('api_keys', `kind = 'personal'`)} AS "personalKeys",
+       ${count('api_keys', `kind = 'team'`)} AS "teamKeys", ${count('oauth_clients')} AS clients,
+       ${count('grants', 'expires_at > now()')} AS consents, ${count('providers')} AS providers,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'identifier', identifier) ORDER BY name, identifier), '[]')
+        FROM resource_servers WHERE client_ids <> '{}' AND client_ids <@ ARRAY(
+          SELECT client_id FROM oauth_clients WHERE team_id = $1 AND client_id IN (
+            SELECT unnest(client_ids) FROM resource_servers))) AS "resourceServers"`,
+    [id, most],
+  );
+  return rows[0]!;
 }
 
 /** Deletes a team with everything in it; the root team never. Returns whether one was deleted. */

@@ -1,6 +1,7 @@
 /** The users table, and what ends together with a user's right to be here. */
-import { type Condition, type Listing, listRows, type Page, VERSION } from './listing.ts';
+import { type Condition, type Listing, lastUse, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
+import { byWords } from './search.ts';
 
 /** A role a user has in a team. */
 export interface TeamRoleRecord {
@@ -25,6 +26,8 @@ export interface UserRecord {
   displayName: string;
   givenName: string;
   familyName: string;
+  /** IANA name; null: what the browser says. */
+  timeZone: string | null;
   enabled: boolean;
   hasPassword: boolean;
   /** 1 general, 2 technical, 3 business. */
@@ -60,6 +63,8 @@ export interface NewUser {
 export interface UserChanges extends Partial<Omit<NewUser, 'expiresAt'>> {
   authProviderId?: string | undefined;
   enabled?: boolean | undefined;
+  /** Null: none. */
+  timeZone?: string | null | undefined;
   /** Null: never. */
   expiresAt?: Date | null | undefined;
 }
@@ -82,7 +87,7 @@ export interface LoginRecord {
 
 // $1 in every statement that reads users: the team they are seen from, or null for all of them.
 const COLUMNS = `id, email, name, display_name AS "displayName", given_name AS "givenName",
-  family_name AS "familyName", enabled, password_hash IS NOT NULL AS "hasPassword", persona,
+  family_name AS "familyName", time_zone AS "timeZone", enabled, password_hash IS NOT NULL AS "hasPassword", persona,
   digest_settings AS "digestSettings", auth_provider_id AS "authProviderId", last_login_at AS "lastLoginAt",
   last_refresh_at AS "lastRefreshAt", logins_lifetime::text AS "loginsLifetime", expires_at AS "expiresAt",
   created_at AS "createdAt", updated_at AS "updatedAt", ${VERSION},
@@ -104,8 +109,10 @@ const LISTING: Listing = {
     name: { sql: 'name', type: 'text' },
     email: { sql: 'lower(email)', type: 'text', foldsCase: true },
     enabled: { sql: 'enabled', type: 'boolean' },
+    last_login_at: lastUse('last_login_at'),
   },
   order: { field: 'created_at', descending: false },
+  search: byWords,
 };
 
 export async function findUser(db: Queryable, id: string, { teamId }: UserScope = {}): Promise<UserRecord | undefined> {
@@ -131,7 +138,14 @@ export async function findUserByEmail(db: Queryable, email: string): Promise<Use
   return rows[0];
 }
 
-/** Besides the fields of the row, `team_id` can be filtered by: members of that team. */
+/** Whether a user is let in: `expired` and `disabled` are not, and nobody is both. Each has an index, or is most of the table. */
+const STATUSES: Record<string, string> = {
+  active: 'enabled AND (expires_at IS NULL OR expires_at > now())',
+  expired: 'enabled AND expires_at <= now()',
+  disabled: 'NOT enabled',
+};
+
+/** Besides the fields of the row, `team_id` can be filtered by, members of that team, and `status`: active, expired, disabled. */
 export async function listUsers(
   db: Queryable,
   { teamId }: UserScope,
@@ -139,15 +153,22 @@ export async function listUsers(
 ): Promise<(UserRecord & { sortKey: string })[]> {
   const { conditions = [] } = page;
   const isTeam = ({ field }: Condition) => field === 'team_id';
+  const isStatus = ({ field }: Condition) => field === 'status';
   const teams = conditions.filter(isTeam).map(({ value }) => value);
   const values: unknown[] = [teamId ?? null, ...teams];
   const where = [
     // Said only when it narrows: the planner looks members up by an index for an EXISTS of its own, not behind an OR.
     ...(teamId === undefined ? [] : [isMember('$1')]),
     ...teams.map((_, index) => isMember(`$${index + 2}`)),
+    ...conditions.filter(isStatus).map(({ value }) => STATUSES[String(value)] ?? 'false'),
   ];
   const listing = where.length === 0 ? LISTING : { ...LISTING, where: where.join(' AND ') };
-  return listRows(db, listing, { ...page, conditions: conditions.filter((one) => !isTeam(one)) }, values);
+  return listRows(
+    db,
+    listing,
+    { ...page, conditions: conditions.filter((one) => !isTeam(one) && !isStatus(one)) },
+    values,
+  );
 }
 
 export async function insertUser(db: Queryable, user: NewUser): Promise<UserRecord> {
@@ -179,7 +200,8 @@ export async function updateUser(db: Queryable, id: string, changes: UserChanges
        family_name = coalesce($7, family_name), password_hash = coalesce($8, password_hash),
        enabled = coalesce($9, enabled), persona = coalesce($10, persona),
        digest_settings = coalesce($11, digest_settings), auth_provider_id = coalesce($12, auth_provider_id),
-       expires_at = CASE WHEN $13::boolean THEN $14::timestamptz ELSE expires_at END, updated_at = now()
+       expires_at = CASE WHEN $13::boolean THEN $14::timestamptz ELSE expires_at END,
+       time_zone = CASE WHEN $15::boolean THEN $16 ELSE time_zone END, updated_at = now()
      WHERE id = $2 RETURNING ${COLUMNS}`,
     [
       null,
@@ -196,6 +218,8 @@ export async function updateUser(db: Queryable, id: string, changes: UserChanges
       changes.authProviderId ?? null,
       changes.expiresAt !== undefined,
       changes.expiresAt ?? null,
+      changes.timeZone !== undefined,
+      changes.timeZone ?? null,
     ],
   );
   return rows[0];
@@ -215,9 +239,24 @@ export async function deleteUser(db: Queryable, id: string): Promise<UserRecord 
 
 /** Ends a user's browser sessions, consents, and every code and refresh token issued under them. */
 export async function endUserSessions(db: Queryable, id: string): Promise<void> {
+  // Sessions first, as everywhere: whoever ends one ends consents after it.
+  await db.query('DELETE FROM sessions WHERE user_id = $1', [id]);
   await db.query('WITH ended AS (DELETE FROM grants WHERE user_id = $1) DELETE FROM oidc_payloads WHERE user_id = $1', [
     id,
   ]);
+}
+
+/** Whether the password was still the former one. */
+export async function replacePasswordHash(
+  db: Queryable,
+  id: string,
+  { former, next }: { former: string; next: string },
+): Promise<boolean> {
+  const { count } = await db.query(
+    'UPDATE users SET password_hash = $3, updated_at = now() WHERE id = $1 AND password_hash = $2',
+    [id, former, next],
+  );
+  return count > 0;
 }
 
 /** Always one row, so that a known and an unknown address cost the same. */

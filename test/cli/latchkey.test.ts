@@ -66,6 +66,8 @@ const COMMAND_OF = {
   'oauth_client_secrets.delete': 'client secret delete',
   'sign_in_settings.get': 'settings show',
   'sign_in_settings.update': 'settings set',
+  'signing_keys.list': 'signing-key list',
+  'signing_keys.rotate': 'signing-key rotate',
   'resource_servers.list': 'resource-server list',
   'resource_servers.get': 'resource-server show',
   'resource_servers.create': 'resource-server create',
@@ -289,6 +291,10 @@ test('signing keys are rotated, and there is always one that signs', async () =>
   expect(Date.parse(rotated.signs_from)).toBeGreaterThan(Date.now());
   const { rows } = await all.db.query("SELECT kid FROM signing_keys WHERE alg = 'ES256' AND signs_from <= now()");
   expect(rows).toHaveLength(1);
+  const listed = await json('signing-key', 'list');
+  expect(listed[0]).toEqual({ ...rotated, state: 'waiting' });
+  expect(listed.filter(({ alg }: { alg: string }) => alg === 'ES256')).toHaveLength(2);
+  expect((await latchkey('signing-key', 'list')).out).toMatch(/^ALG +KID +STATE +CREATED +SIGNS FROM +EXPIRES\n/);
 });
 
 test('a schema that is behind is migrated on request only', async () => {

@@ -74,6 +74,32 @@ describe('a login with the right password', () => {
   });
 });
 
+test('row 102: whoever ends the sessions of a user waits until a login under way is one of them', async () => {
+  const login = createLogin(people);
+  const user = await makeUser();
+  const other = await people.db.connect();
+  const change = () => other.query('SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE NOWAIT', [user.id]);
+  const admitted: string[] = [];
+  const admit = async (id: string) => {
+    admitted.push(id);
+    await expect(change()).rejects.toThrow('could not obtain lock');
+  };
+  const given = { email: user.email, password: PASSWORD };
+  expect(await login.authenticate(given, { ip: nextAddress() }, admit)).toBe(user.id);
+  expect(admitted).toEqual([user.id]);
+  await change();
+  await other.end();
+});
+
+test('a login that cannot be stored is none', async () => {
+  const login = createLogin(people);
+  const user = await makeUser();
+  const given = { email: user.email, password: PASSWORD };
+  const admit = () => Promise.reject(new Error('The session cannot be stored'));
+  await expect(login.authenticate(given, { ip: nextAddress() }, admit)).rejects.toThrow('The session cannot be stored');
+  expect((await people.users.find(user.id))?.loginsLifetime).toBe('0');
+});
+
 describe('row 103: one answer', () => {
   test('row 103: for an unknown user, a wrong password, no password, a disabled and an expired user', async () => {
     const login = createLogin(people);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { PERMISSIONS } from '../../src/domain/permissions.ts';
+import { PERMISSIONS, ROLE_IDS } from '../../src/domain/permissions.ts';
 import {
   createResourceServers,
   holdRegisteredScopes,
@@ -212,6 +212,35 @@ describe('scopes that end', () => {
     expect(await all.events('resource_server.deleted')).toMatchObject([
       { target_id: server.id, actor_id: 'test', details: { identifier: REPORTS, ended_scopes: ['reports:read'] } },
     ]);
+  });
+
+  test('whoever was allowed one of them by name can be told before, up to a bound for each kind', async () => {
+    const { server, holder, client } = await party();
+    const { id: userId } = await all.makeUser({ teamRoles: [{ teamId: client.teamId, roles: [ROLE_IDS.Viewer] }] });
+    const key = (name: string, ...scopes: string[]) =>
+      all.apiKeys.createPersonal({ userId, teamId: client.teamId, name, scopes }, TESTER);
+    await key('laptop', 'reports:write', 'reports:read');
+    await key('phone', 'providers:read');
+    const words = ['reports:read', 'reports:write'];
+    const held = await servers.holdersOf(server, words, 10);
+    expect(held).toEqual([
+      { kind: 'oauth_app', id: holder.id, name: 'Holder', teamName: null, scopes: ['reports:read', 'reports:write'] },
+      { kind: 'oauth_client', id: client.id, name: 'Machine', teamName: client.teamName, scopes: ['reports:read'] },
+      { ...held[2], kind: 'personal_key', name: 'laptop', teamName: client.teamName, scopes: words },
+    ]);
+    expect(await servers.holdersOf(server, ['reports:write'], 10)).toMatchObject([
+      { kind: 'oauth_app' },
+      { name: 'laptop' },
+    ]);
+    for (const name of ['one', 'two']) await key(name, 'reports:read');
+    expect((await servers.holdersOf(server, words, 2)).map(({ kind }) => kind)).toEqual([
+      'oauth_app',
+      'oauth_client',
+      ...['personal_key', 'personal_key'],
+    ]);
+    // Permissions of the server itself are named by nearly everything.
+    expect(await servers.holdersOf({ isBuiltIn: true }, ['providers:read'], 10)).toEqual([]);
+    expect(await servers.holdersOf(server, [], 10)).toEqual([]);
   });
 
   test('an app or client cannot be given a scope that no resource server has', async () => {

@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { createSettings, type SettingValues } from '../../src/domain/settings.ts';
+import { type Credentials, openCredentials } from '../support/credentials.ts';
 import { inParallel } from '../support/parallel.ts';
-import { openPeople, type People, TESTER } from '../support/people.ts';
+import { TESTER } from '../support/people.ts';
 import { soon } from '../support/soon.ts';
 
 const ENABLED = 'oauth2_authorization_server_enabled';
 const lifetimes = { session: 604_800, sessionIdle: 86_400 };
 
-let people: People;
+let people: Credentials;
 beforeAll(async () => {
-  people = await openPeople();
+  people = await openCredentials();
 });
 afterAll(() => people.close());
 beforeEach(async () => {
@@ -128,4 +129,33 @@ test.each([
     kind: 'invalid_argument',
     fields: [{ field: name }],
   });
+});
+
+test('what is in use is what is switched on, counted up to a bound, with those used last in front', async () => {
+  const { apps, clients, db } = people;
+  const app = { baseUrl: 'https://app.example.com', redirectUris: ['https://app.example.com/callback'] };
+  const made = await Promise.all(['Used', 'Off', 'Never'].map((name) => apps.create({ ...app, name }, TESTER)));
+  const [used, off] = made.map(({ app: { id } }) => id);
+  const { id: teamId, name: teamName } = await people.makeTeam();
+  for (let index = 0; index < 12; index += 1) {
+    const { client } = await clients.create(
+      { name: `Client ${index}`, teamId, allowedScopes: ['providers:read'] },
+      TESTER,
+    );
+    await db.query("UPDATE oauth_clients SET last_used_at = now() - $2 * interval '50 minutes' WHERE id = $1", [
+      client.id,
+      index,
+    ]);
+  }
+  await db.query("UPDATE oauth_apps SET last_used_at = now() - interval '1 hour' WHERE id = ANY ($1)", [[used, off]]);
+  await apps.disable(off!, TESTER);
+
+  const use = await open().inUse();
+  expect(use).toMatchObject({ apps: 2, clients: 12, consents: 0, mostCounted: 1_000 });
+  expect(use.latest.map(({ name }) => name)).toEqual([
+    ...['Client 0', 'Client 1', 'Used'],
+    ...[2, 3, 4, 5, 6, 7, 8].map((index) => `Client ${index}`),
+  ]);
+  expect(use.latest[0]).toMatchObject({ kind: 'oauth_client', teamName, lastUsedAt: expect.any(Date) });
+  expect(use.latest[2]).toMatchObject({ kind: 'oauth_app', id: used, teamName: null });
 });

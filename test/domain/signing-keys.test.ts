@@ -104,6 +104,34 @@ describe('signing keys', () => {
     expect(after.rows[0]!.expires_at.getTime()).toBeLessThan((rows[0]!.expires_at as Date).getTime());
   });
 
+  test('a key that was waiting does not take over from one that signs at once', async () => {
+    await keys.ensure();
+    const [waiting] = await keys.rotate({ alg: 'ES256' }, TESTER);
+    const [made] = await keys.rotate({ alg: 'ES256', now: true }, TESTER);
+    const signer = async () => kidsOf((await keys.current()).signing, 'ES256')[0];
+    expect(await signer()).toBe(made!.kid);
+    await pass(2 * JWKS_MAX_AGE + 1);
+    expect(await signer()).toBe(made!.kid);
+    expect(kidsOf((await keys.current()).published, 'ES256')).toContain(waiting!.kid);
+  });
+
+  test('the list says what each does: waits, signs, or is published until its last token has expired', async () => {
+    await keys.ensure();
+    const states = async () => (await keys.list()).filter(({ alg }) => alg === 'ES256').map(({ state }) => state);
+    expect(await states()).toEqual(['signing']);
+    const [made] = await keys.rotate({ alg: 'ES256' }, TESTER);
+    expect(made).toMatchObject({ state: 'waiting', expiresAt: null });
+    expect(await states()).toEqual(['waiting', 'signing']);
+    await pass(2 * JWKS_MAX_AGE + 1);
+    expect(await states()).toEqual(['signing', 'published']);
+    expect((await keys.list()).find(({ kid }) => kid === made!.kid)).toMatchObject({ state: 'signing' });
+    await pass(LONGEST + 2 * JWKS_MAX_AGE + 1);
+    expect(await states()).toEqual(['signing']);
+    expect(Object.keys((await keys.list())[0]!).sort()).toEqual(
+      ['alg', 'createdAt', 'expiresAt', 'id', 'kid', 'signsFrom', 'sortKey', 'state'].sort(),
+    );
+  });
+
   test('all kinds are rotated when none is named', async () => {
     await keys.ensure();
     const made = await keys.rotate({}, TESTER);

@@ -67,7 +67,41 @@ test('setup makes the administrator and shows the three integrations, once', asy
   // The name of the team is quoted for the shell, then escaped for the page.
   expect(page.text).toContain('--team &#39;Ada&#39;\\&#39;&#39;s &lt;Engines&gt;&#39;');
   expect(await server.domain.login.authenticate(ADA, {})).toBeDefined();
+  for (const kind of ['apps', 'clients', 'team', 'personal']) {
+    expect(page.text).toContain(`href="/console/api-keys/${kind}/new"`);
+  }
+  expect(page.text.match(/data-copy/g)).toHaveLength(6);
   expect((await browser.get(link)).status).toBe(404);
   expect((await browser.post(form.url, { ...form.fields, ...ADA })).status).toBe(404);
   expect((await browser.get(server.origin)).text).not.toContain('set up this server');
+});
+
+test('row 98: whoever set it up is logged in, in this browser alone, with a session of their own', async () => {
+  const { values } = (await (
+    await fetch(`${server.origin}/api/v1/users`, {
+      headers: { cookie: await browser.jar.getCookieString(server.origin) },
+    })
+  ).json()) as { values: { email: string }[] };
+  expect(values.map(({ email }) => email)).toEqual([ADA.email]);
+  const home = await browser.get(server.origin);
+  expect(home.text).toContain('<a href="/console">Open the console</a>');
+  const stranger = await createBrowser().get(server.origin);
+  expect(stranger.text).toContain('<a href="/console">Log in to the console</a>');
+});
+
+test('row 125: only the last page of the setup has a script, our own', async () => {
+  const other = await startTestServer();
+  const visitor = createBrowser();
+  const page = await visitor.get(`${other.origin}/setup?token=${await other.domain.setup.issueLink()}`);
+  expect(page.text).not.toContain('<script');
+  expect(page.headers.get('content-security-policy')).not.toContain("script-src 'self'");
+  const form = formOn(page, '/setup');
+  const done = await visitor.post(form.url, { ...form.fields, ...ADA });
+  expect(done.headers.get('content-security-policy')).toMatch(
+    /default-src 'none'; script-src 'self'; connect-src 'self'/,
+  );
+  expect(done.text.match(/<script[^>]*>/g)).toEqual([
+    expect.stringMatching(/^<script src="\/assets\/console\.[\w-]+\.js" defer>$/),
+  ]);
+  await other.close();
 });

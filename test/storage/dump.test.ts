@@ -122,6 +122,7 @@ test('the flow left something in every table it touches', () => {
     'client_secrets',
     'grants',
     'oidc_payloads',
+    'sessions',
     'settings',
     'signing_keys',
   ]) {

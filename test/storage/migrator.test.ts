@@ -97,6 +97,13 @@ describe('migrate', () => {
     expect(await migrate(db)).toEqual([]);
   });
 
+  test('a migration may take longer than any other statement', async () => {
+    const hasty = openDatabase({ connectionString: database.connectionString, longest: 400 });
+    const slow = { number: 1, name: '0001-slow', sql: 'CREATE TABLE half (id int); SELECT pg_sleep(0.9)' };
+    await expect(hasty.query(slow.sql)).rejects.toMatchObject({ kind: 'unavailable' });
+    expect(await migrate(hasty, [slow]).finally(() => hasty.close())).toEqual([slow.name]);
+  });
+
   test('refuses a database that a newer build migrated, and does not touch it', async () => {
     const newer = { number: names.length + 1, name: 'newer', sql: 'CREATE TABLE from_the_future (id int)' };
     await migrate(db, [...MIGRATIONS, newer]);
@@ -119,4 +126,28 @@ test('migrations are numbered in order, and their names start with their number'
   expect(MIGRATIONS.map(({ number }) => number)).toEqual(MIGRATIONS.map((_, index) => index + 1));
   for (const { number, name } of MIGRATIONS)
     expect(name).toMatch(new RegExp(`^${String(number).padStart(4, '0')}-[a-z-]+$`));
+});
+
+test('0011: sessions of before go on, and can be seen', async () => {
+  const until = names.indexOf('0011-sessions');
+  await migrate(db, MIGRATIONS.slice(0, until));
+  await db.query(`INSERT INTO users (id, email) VALUES ('11111111-1111-4111-8111-111111111111', 'ada@example.com')`);
+  await db.query(
+    `INSERT INTO oidc_payloads (model, id, uid, user_id, payload, created_at, expires_at) VALUES
+     ('Session', '\\x01', '\\xaa', '11111111-1111-4111-8111-111111111111', '', now() - interval '1 hour', now() + interval '1 hour'),
+     ('Session', '\\x02', '\\xaa', '11111111-1111-4111-8111-111111111111', '', now(), now() + interval '2 hours'),
+     ('Session', '\\x03', '\\xbb', null, '', now(), now() + interval '1 hour'),
+     ('Interaction', '\\x04', null, null, '', now(), now() + interval '1 hour')`,
+  );
+  await migrate(db);
+  const { rows } = await db.query(
+    `SELECT encode(uid, 'hex') AS uid, user_id IS NOT NULL AS known, expires_at > now() + interval '90 minutes' AS latest,
+       (SELECT count(*)::int FROM oidc_payloads AS p WHERE p.uid = sessions.uid) AS ids FROM sessions ORDER BY uid`,
+  );
+  expect(rows).toEqual([
+    { uid: 'aa', known: true, latest: true, ids: 2 },
+    { uid: 'bb', known: false, latest: false, ids: 1 },
+  ]);
+  await db.query(`DELETE FROM sessions WHERE uid = '\\xaa'`);
+  expect((await db.query('SELECT FROM oidc_payloads')).count).toBe(2);
 });

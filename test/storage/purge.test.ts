@@ -61,6 +61,18 @@ test('row F26: removes what ended an hour ago, in bounded batches, and leaves th
   expect([await countOf('revocations'), await countOf('oidc_payloads')]).toEqual([7, 1]);
 });
 
+test('a session goes with what the engine keeps of it, once it has been over for an hour', async () => {
+  await db.query(
+    `WITH ended AS (
+       INSERT INTO sessions (uid, logged_in_at, last_used_at, expires_at) VALUES
+       ('\\xaa', now(), now(), now() - interval '2 hours'), ('\\xbb', now(), now(), now() - interval '30 minutes'))
+     INSERT INTO oidc_payloads (model, id, uid, payload, expires_at) VALUES
+     ('Session', '\\x0a', '\\xaa', '', now()), ('Session', '\\x0b', '\\xbb', '', now())`,
+  );
+  expect(await deleteExpired(db, 'sessions', 500)).toBe(1);
+  expect([await countOf('sessions'), await countOf('oidc_payloads')]).toEqual([1, 1]);
+});
+
 test('one instance at a time: whoever finds it going on leaves it', async () => {
   await insertTokens(10, '2 hours');
   const purge = createPurge({ db });

@@ -68,16 +68,25 @@ export function createBrowser(): Browser {
   return browser;
 }
 
-/** The hidden and preset fields of the (first) form on a page whose action ends so. */
+/** The hidden and preset fields of the (first) form on a page that is posted to an address that ends so. */
 export function formOn(page: Visit, action: string): { url: string; fields: Record<string, string> } {
   for (const [form, attributes, content] of page.text.matchAll(/<form([^>]*)>([\s\S]*?)<\/form>/g)) {
     const target = attributeOf(attributes!, 'action') ?? '';
+    if (attributeOf(attributes!, 'method') === 'get') continue;
     if (!target.split('?')[0]!.endsWith(action)) continue;
     const fields: Record<string, string> = {};
     for (const [input] of `${form}${content}`.matchAll(/<input[^>]*>/g)) {
       const [name, type] = [attributeOf(input, 'name'), attributeOf(input, 'type')];
       if (name === undefined || ((type === 'radio' || type === 'checkbox') && !/\schecked/.test(input))) continue;
       fields[name] = attributeOf(input, 'value') ?? '';
+    }
+    for (const [, select, options] of content!.matchAll(/<select([^>]*)>([\s\S]*?)<\/select>/g)) {
+      const all = [...options!.matchAll(/<option[^>]*>/g)].map(([option]) => option);
+      const chosen = all.find((option) => /\sselected/.test(option)) ?? all[0] ?? '';
+      fields[attributeOf(select!, 'name') ?? ''] = attributeOf(chosen, 'value') ?? '';
+    }
+    for (const [, textarea, text] of content!.matchAll(/<textarea([^>]*)>\n?([\s\S]*?)<\/textarea>/g)) {
+      fields[attributeOf(textarea!, 'name') ?? ''] = unescaped(text!);
     }
     return { url: new URL(target, page.url).href, fields };
   }
@@ -86,8 +95,12 @@ export function formOn(page: Visit, action: string): { url: string; fields: Reco
 
 function attributeOf(tag: string, name: string): string | undefined {
   const value = new RegExp(`\\s${name}="([^"]*)"`).exec(tag)?.[1];
-  return value?.replace(
-    /&(amp|lt|gt|quot|#39);/g,
-    (_, entity: string) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" })[entity]!,
-  );
+  return value === undefined ? undefined : unescaped(value);
+}
+
+const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
+
+/** The text behind what a page says in its source. */
+export function unescaped(text: string): string {
+  return text.replace(/&(amp|lt|gt|quot|#39);/g, (_, entity: string) => ENTITIES[entity]!);
 }

@@ -17,6 +17,7 @@ export interface LoginDeps {
     authenticate(
       given: { email: string; password: string },
       origin: { requestId?: string; ip?: string },
+      admit: (accountId: string) => Promise<unknown>,
     ): Promise<string | undefined>;
   };
   engine: {
@@ -76,8 +77,11 @@ export function createLoginStep({ pages, csrf, registrations, login, engine }: L
     async submit(ctx, pending, form) {
       const { email, password, remember } = read(form);
       try {
-        const accountId = await login.authenticate({ email, password }, requestInfoOf(ctx.req));
-        if (accountId !== undefined) return await engine.finishLogin(ctx.req, ctx.res, { accountId, remember });
+        let next: string | undefined;
+        await login.authenticate({ email, password }, requestInfoOf(ctx.req), async (accountId) => {
+          next = await engine.finishLogin(ctx.req, ctx.res, { accountId, remember });
+        });
+        if (next !== undefined) return next;
       } catch (error) {
         if (!(error instanceof AppError) || error.kind !== 'resource_exhausted') throw error;
         await render(ctx, pending, { email, remember, problem: error.message }, error.status);

@@ -39,6 +39,7 @@ export function createApiKeyOperations({ apiKeys }: { apiKeys: ApiKeys }): Noun 
       item: API_KEY,
       filters: { ...keyFilters, user_id: filter.uuid },
       orders: keyOrders,
+      search: `the name, how the key begins or ends, or with an @ the owner's email address`,
       async rows({ caller, page }) {
         const scope = reach(caller, 'api_keys.list');
         const others = page.conditions.some(({ field, value }) => field === 'user_id' && value !== scope.userId);

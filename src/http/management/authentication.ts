@@ -8,9 +8,9 @@ import type { Authority } from '../../domain/authority.ts';
 import type { Caller } from '../../domain/authorization.ts';
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
+import { noteRefusal } from '../refusals.ts';
 import { countUse, createResourceOptions, type LocalCheckOptions, ownApi } from '../resource-options.ts';
 import { callerFrom } from './actor.ts';
-import { noteRefusal } from './refusals.ts';
 import { createCallerOfSession, type SessionOptions } from './session.ts';
 
 export interface AuthenticationOptions extends Pick<SessionOptions, 'sessionOf' | 'csrf'>, LocalCheckOptions {

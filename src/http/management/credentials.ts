@@ -63,6 +63,7 @@ export function createCredentialOperations({ credentials }: { credentials: Crede
       item: CREDENTIAL,
       filters: { kind, status: filter.enumeration(STATUS), user_id: filter.uuid, team_id: filter.uuid },
       orders: ['created_at'],
+      search: `names, client_ids, how keys begin or end, or with an @ the owner's email address`,
       query: QUERY,
       async rows({ caller, page, query: { team_id, unused_since, expires_before, never_used, ...query } }) {
         if (team_id !== undefined) requireTeamInReach(caller, team_id);

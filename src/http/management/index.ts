@@ -6,6 +6,7 @@ import type { Middleware } from 'koa';
 import type { Domain } from '../../domain/index.ts';
 import { PERMISSIONS } from '../../domain/permissions.ts';
 import { protectedResourceMetadata } from '../../resource/index.ts';
+import { createPageTokens } from '../page-tokens.ts';
 import { createApiKeyOperations } from './api-keys.ts';
 import { createAuditEventOperations } from './audit-events.ts';
 import { type AuthenticationOptions, createAuthentication } from './authentication.ts';
@@ -18,12 +19,12 @@ import { createKeyRetirementOperations } from './key-retirements.ts';
 import { createOauthAppOperations } from './oauth-apps.ts';
 import { createOauthClientOperations } from './oauth-clients.ts';
 import type { Operation } from './operation.ts';
-import { createPageTokens } from './page-tokens.ts';
 import { createProviderOperations } from './providers.ts';
 import { createResourceServerOperations } from './resource-servers.ts';
 import { createRoleOperations } from './roles.ts';
 import { createRoutes, type RoutesOptions } from './routes.ts';
 import { createSettingsOperations } from './settings.ts';
+import { createSigningKeyOperations } from './signing-keys.ts';
 import { createTeamKeyOperations } from './team-keys.ts';
 import { createTeamOperations } from './teams.ts';
 import { createUserOperations } from './users.ts';
@@ -61,6 +62,7 @@ export function createManagement(options: ManagementOptions): Management {
     ...createClientSecretOperations(options),
     ...createResourceServerOperations(options),
     ...createSettingsOperations(options),
+    ...createSigningKeyOperations(options),
     ...createConnectedAppOperations(options),
     ...createCredentialOperations(options),
     ...createCredentialUsageOperations(options),

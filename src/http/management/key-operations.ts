@@ -17,7 +17,8 @@ export const RETIRES_AT = time.nullable().meta({
 });
 
 export const keyFilters = { team_id: filter.uuid, status: filter.enumeration(STATUS), name: filter.text };
-export const keyOrders = ['created_at', 'name'] as const;
+/** By last use: by the hour. Keys that were never used come before the others, those that never expire behind them. */
+export const keyOrders = ['created_at', 'name', 'last_access_at', 'expires_at'] as const;
 
 export const keyFields = {
   id: z.string(),

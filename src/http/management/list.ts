@@ -2,12 +2,13 @@
 import { z } from 'zod';
 import { type Caller, type OperationId, requireTeamInReach } from '../../domain/authorization.ts';
 import { invalidField } from '../../errors.ts';
+import type { PageTokens, Position } from '../page-tokens.ts';
 import { type FilterCondition, type FilterField, parseFilter } from './filter.ts';
 import { type Operation, operation } from './operation.ts';
-import type { PageTokens, Position } from './page-tokens.ts';
 
 const DEFAULT_SIZE = 50;
 const LARGEST = 1_000;
+const LONGEST_SEARCH = 255;
 
 /** What the domain is asked for. */
 export interface ListPage {
@@ -16,6 +17,8 @@ export interface ListPage {
   conditions: readonly FilterCondition[];
   order: { field: string; descending: boolean } | undefined;
   after: Position | undefined;
+  /** Undefined: all rows. */
+  search: string | undefined;
 }
 
 export interface ListDefinition<Path extends string, Row, Item extends z.ZodType, Query> {
@@ -30,6 +33,8 @@ export interface ListDefinition<Path extends string, Row, Item extends z.ZodType
   filters: Readonly<Record<string, FilterField>>;
   /** Fields it can be ordered by; the first is the default, ascending. */
   orders: readonly string[];
+  /** What the words of a search begin words of, when it can be searched. */
+  search?: string;
   /** Query parameters of its own. */
   query?: z.ZodType<Query> & z.ZodObject;
   rows(input: {
@@ -53,7 +58,7 @@ const pageQuery = {
 export function list<const Path extends string, Row, Item extends z.ZodType, Query = unknown>(
   definition: ListDefinition<Path, Row, Item, Query>,
 ): (pageTokens: PageTokens) => Operation {
-  const { id, path, tag, summary, description, item, wrapper = 'values', filters, orders, toWire } = definition;
+  const { id, path, tag, summary, description, item, wrapper = 'values', filters, orders, search, toWire } = definition;
   const query = z.strictObject({
     ...pageQuery,
     filter: z
@@ -64,6 +69,13 @@ export function list<const Path extends string, Row, Item extends z.ZodType, Que
       .string()
       .optional()
       .meta({ description: `\`field asc\` or \`field desc\`. Fields: ${orders.join(', ')}` }),
+    ...(search !== undefined && {
+      search: z
+        .string()
+        .max(LONGEST_SEARCH)
+        .optional()
+        .meta({ description: `Words, each the beginning of one in: ${search}. All must be there` }),
+    }),
     ...definition.query?.shape,
   });
   return (pageTokens) =>
@@ -78,13 +90,14 @@ export function list<const Path extends string, Row, Item extends z.ZodType, Que
       answer: z.object({ [wrapper]: z.array(item), next_page_token: z.string(), has_more: z.boolean() }),
       errors: ['not_found'],
       async handle({ params, query: given, caller }) {
-        const { page_size, page_token, filter, order_by, ...own } = given as Record<string, string | undefined>;
+        const { page_size, page_token, filter, order_by, search, ...own } = given as Record<string, string | undefined>;
         const limit = sizeOf(page_size);
         const conditions = parseFilter(filter ?? '', filters);
         for (const { field, value } of conditions) {
           if (field === 'team_id') requireTeamInReach(caller, String(value));
         }
-        const name = JSON.stringify([id, params, filter ?? '', order_by ?? '', own, caller.teamId, caller.userId]);
+        const asked = [filter ?? '', order_by ?? '', search ?? '', own];
+        const name = JSON.stringify([id, params, ...asked, caller.teamId, caller.userId]);
         const rows = await definition.rows({
           caller,
           query: own as Query,
@@ -94,6 +107,7 @@ export function list<const Path extends string, Row, Item extends z.ZodType, Que
             conditions,
             order: orderOf(order_by, orders),
             after: page_token ? pageTokens.decode(name, page_token) : undefined,
+            search,
           },
         });
         const more = rows.length > limit;

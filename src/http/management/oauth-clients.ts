@@ -74,7 +74,8 @@ export function createOauthClientOperations({ oauthClients, clientSecrets }: Oau
       summary: 'List the clients of your team, or of all teams within your reach',
       item: CLIENT,
       filters: { team_id: filter.uuid, name: filter.text, client_id: filter.text, enabled: filter.boolean },
-      orders: ['created_at', 'name'],
+      orders: ['created_at', 'name', 'last_used_at'],
+      search: 'the name or client_id',
       rows: async ({ caller, page }) =>
         clientSecrets.attach('client', await oauthClients.list(teamReach(caller), page)),
       toWire,

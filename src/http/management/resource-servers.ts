@@ -61,6 +61,7 @@ export function createResourceServerOperations({ resourceServers }: { resourceSe
       item: RESOURCE_SERVER,
       filters: { identifier: filter.text, name: filter.text },
       orders: ['created_at', 'name'],
+      search: 'the name or identifier',
       rows: ({ page }) => resourceServers.list(page),
       toWire,
     }),

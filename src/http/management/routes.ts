@@ -7,11 +7,11 @@ import { authorize, type Caller, OPERATIONS } from '../../domain/authorization.t
 import type { Idempotency } from '../../domain/idempotency.ts';
 import { AppError, asAppError, invalidField } from '../../errors.ts';
 import { type Principal, requireScope } from '../../resource/index.ts';
+import type { PageTokens } from '../page-tokens.ts';
+import { noteRefusal } from '../refusals.ts';
 import { callerOf } from './actor.ts';
 import { check, parseJson, readBody } from './json-body.ts';
 import { type Answer, bodySchemaOf, failuresOf, type Operation } from './operation.ts';
-import type { PageTokens } from './page-tokens.ts';
-import { noteRefusal } from './refusals.ts';
 
 /** The operations of one noun; lists wait for what signs their page tokens. */
 export type Noun = (Operation | ((pageTokens: PageTokens) => Operation))[];

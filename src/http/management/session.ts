@@ -10,7 +10,7 @@ import type { Caller } from '../../domain/authorization.ts';
 import { AppError } from '../../errors.ts';
 import type { Csrf } from '../middleware/csrf.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
-import { noteRefusal } from './refusals.ts';
+import { noteRefusal } from '../refusals.ts';
 
 /** Who is logged in with a browser. */
 export interface BrowserSession {

@@ -25,6 +25,7 @@ export function createTeamKeyOperations({ apiKeys }: { apiKeys: ApiKeys }): Noun
       item: TEAM_KEY,
       filters: keyFilters,
       orders: keyOrders,
+      search: 'the name, or how the key begins or ends',
       rows: ({ caller, page }) => apiKeys.list(reach(caller), page),
       toWire,
     }),

@@ -96,6 +96,7 @@ export function createTeamOperations({ teams }: { teams: Teams }): Noun {
       item: TEAM,
       filters: { name: filter.text, policy_type: filter.enumeration(POLICY_TYPE), sso_alias: filter.text },
       orders: ['created_at', 'name'],
+      search: 'the name',
       rows: ({ caller, page }) => teams.list(teamReach(caller), page),
       toWire,
     }),

@@ -12,15 +12,16 @@ export type Form = ReadonlyMap<string, string>;
 const MOST_BYTES = 16 * 1_024;
 
 /**
- * @throws AppError `unsupported_type` (not application/x-www-form-urlencoded), `too_large` (over 16 KB),
- *   `invalid_argument` (a field twice, NUL, broken encoding)
+ * @param limit most bytes (default 16 KB)
+ * @throws AppError `unsupported_type` (not application/x-www-form-urlencoded), `too_large`, `invalid_argument` (a field
+ *   twice, NUL, broken encoding)
  */
-export async function readForm(ctx: Context): Promise<Form> {
+export async function readForm(ctx: Context, limit = MOST_BYTES): Promise<Form> {
   if (!ctx.is('application/x-www-form-urlencoded') || ctx.get('content-encoding') !== '') {
     throw new AppError('unsupported_type', 'Send this as a plain form: application/x-www-form-urlencoded.');
   }
   const form = new Map<string, string>();
-  for (const pair of (await readText(ctx)).split('&')) {
+  for (const pair of (await readText(ctx, limit)).split('&')) {
     if (pair === '') continue;
     const end = pair.includes('=') ? pair.indexOf('=') : pair.length;
     const name = decode(pair.slice(0, end));
@@ -30,17 +31,17 @@ export async function readForm(ctx: Context): Promise<Form> {
   return form;
 }
 
-async function readText(ctx: Context): Promise<string> {
+async function readText(ctx: Context, limit: number): Promise<string> {
   try {
     // Anything beyond ASCII is percent-encoded; what is not becomes U+FFFD or worse, and is refused below.
     return await readBody(ctx.req, {
       length: ctx.get('content-length') || null,
-      limit: MOST_BYTES,
+      limit,
       encoding: 'latin1',
     });
   } catch (cause) {
     if ((cause as { type?: string }).type === 'entity.too.large') {
-      throw new AppError('too_large', 'The form is too large: at most 16 KB.', { cause });
+      throw new AppError('too_large', `The form is too large: at most ${limit / 1_024} KB.`, { cause });
     }
     throw new AppError('invalid_argument', 'The form did not arrive whole. Send it again.', { cause });
   }

@@ -3,8 +3,11 @@ import type { Context, Middleware } from 'koa';
 
 // `script-src` without a source allows no script, like 'none'; but the engine adds the hash of the one script in its own
 // auto-submitting pages (form_post, logout without a session) to a directive that is there, and 'none' may not have company.
-const NOTHING =
-  "default-src 'none'; script-src; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+const policy = (scripts: string) =>
+  `default-src 'none'; ${scripts}; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'`;
+const NOTHING = policy('script-src');
+// The one script of the console, and what it asks this server.
+const SCRIPTED = policy("script-src 'self'; connect-src 'self'");
 const TWO_YEARS = 63_072_000;
 const UNUSED_FEATURES = ['camera', 'display-capture', 'geolocation', 'microphone', 'payment', 'usb'];
 
@@ -30,15 +33,21 @@ export function securityHeaders({ https }: { https: boolean }): Middleware {
   };
 }
 
+export interface PagePolicy {
+  leadsToClient?: boolean;
+  scripted?: boolean;
+}
+
 /**
  * What our own pages carry on top.
+ * @param scripted whether our script runs on the page; everything works without it
  * @param leadsToClient whether a form on the page, or what follows it, ends at the client's redirect URI. Chromium holds
  *   `form-action` against every redirect after a form, also those the client makes, so these pages go without. They also
  *   keep their opener, because apps may open them in a popup that reports back to it.
  */
-export function setPageHeaders(ctx: Context, { leadsToClient }: { leadsToClient: boolean }): void {
+export function setPageHeaders(ctx: Context, { leadsToClient = false, scripted = false }: PagePolicy): void {
   ctx.set('Cache-Control', 'no-store');
   if (leadsToClient) return;
-  ctx.set('Content-Security-Policy', `${NOTHING}; form-action 'self'`);
+  ctx.set('Content-Security-Policy', `${scripted ? SCRIPTED : NOTHING}; form-action 'self'`);
   ctx.set('Cross-Origin-Opener-Policy', 'same-origin');
 }

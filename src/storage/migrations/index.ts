@@ -9,6 +9,11 @@ import importedKeys from './0007-imported-keys.ts';
 import revocations from './0008-revocations.ts';
 import retirements from './0009-retirements.ts';
 import resourceServers from './0010-resource-servers.ts';
+import sessions from './0011-sessions.ts';
+import search from './0012-search.ts';
+import leavers from './0013-leavers.ts';
+import scopeHolders from './0014-scope-holders.ts';
+import overview from './0015-overview.ts';
 
 export interface Migration {
   number: number;
@@ -27,6 +32,11 @@ export const MIGRATIONS: readonly Migration[] = [
   revocations,
   retirements,
   resourceServers,
+  sessions,
+  search,
+  leavers,
+  scopeHolders,
+  overview,
 ].map((sql, index) => ({
   number: index + 1,
   ...sql,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { OPERATOR } from '../../../src/domain/audit.ts';
 import { createBrowser, formOn, type Visit } from '../../support/browser.ts';
 import { authorizationUrl, createPerson, createPkce, createTestApp, PASSWORD } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
@@ -92,6 +93,24 @@ describe('the login page', () => {
       state: 'a state',
       iss: server.issuer,
     });
+  });
+});
+
+describe('row 102: a login that was answered, but not gone on with,', () => {
+  test.each([
+    ['a new password', (id: string) => server.domain.users.setPassword(id, 'another long enough password', OPERATOR)],
+    ['being disabled for a while', (id: string) => server.domain.users.setEnabled(id, false, OPERATOR)],
+  ])('ends with %s, as sessions do', async (_, end) => {
+    const someone = await createPerson(server);
+    const { browser, page } = await open();
+    const form = formOn(page, '/login');
+    const answer = await browser.post(form.url, { ...form.fields, email: someone.email, password: PASSWORD });
+    expect(answer.status).toBe(303);
+    await end(someone.userId);
+    await server.domain.users.setEnabled(someone.userId, true, OPERATOR);
+    expect((await browser.follow(answer, server.origin)).status).toBe(400);
+    const account = await browser.get(`${server.origin}/account`);
+    expect([account.status, new URL(account.location!).pathname]).toEqual([303, '/login']);
   });
 });
 

@@ -175,6 +175,8 @@ export const EXAMPLES: Record<OperationId, Make> = {
   'oauth_client_secrets.delete': async (world) => ({ path: await secretOf(world, await client(world), 'client') }),
   'sign_in_settings.get': fixed('/api/v1/settings/sign-in'),
   'sign_in_settings.update': fixed('/api/v1/settings/sign-in', { oauth2_authorization_server_enabled: true }),
+  'signing_keys.list': fixed('/api/v1/signing_keys'),
+  'signing_keys.rotate': fixed('/api/v1/signing_keys:rotate', { alg: 'EdDSA' }),
   'resource_servers.list': fixed(SERVERS),
   'resource_servers.get': at(resourceServer),
   'resource_servers.create': async () => ({

@@ -44,7 +44,7 @@ function authorization(): Headers {
 async function everything(): Promise<string> {
   const { rows } = await server.db.query<{ all: string }>(
     `SELECT string_agg(row, E'\\n' ORDER BY row) AS all FROM (
-       SELECT (to_jsonb(k) - 'last_access_at')::text AS row FROM api_keys AS k UNION ALL
+       SELECT (to_jsonb(k) - 'last_access_at' - 'last_used_hour')::text AS row FROM api_keys AS k UNION ALL
        SELECT to_jsonb(p)::text FROM providers AS p) AS rows`,
   );
   return rows[0]!.all;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { enumeration } from '../../../src/http/management/enumeration.ts';
 import { filter, parseFilter } from '../../../src/http/management/filter.ts';
-import { createPageTokens } from '../../../src/http/management/page-tokens.ts';
+import { createPageTokens } from '../../../src/http/page-tokens.ts';
 import { type Api, createApi } from '../../support/api.ts';
 import type { RawAnswer } from '../../support/request.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';

@@ -8,6 +8,7 @@ import { later } from '../../support/clock.ts';
 import { authorize, createPerson, createTestApp, type Role } from '../../support/flows.ts';
 import { type RawAnswer, type RawRequest, send } from '../../support/request.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
+import { soon } from '../../support/soon.ts';
 
 const KEYS = '/api/preview/teamkeys';
 
@@ -64,6 +65,11 @@ async function allKeys(): Promise<string> {
   return rows[0]!.all;
 }
 
+async function locksWaitedFor(): Promise<number> {
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  return (await server.db.query(waiting)).count;
+}
+
 describe('a session', () => {
   test('reads as the user who is logged in, for our own pages only', async () => {
     const { key } = await server.domain.apiKeys.createTeam({ teamId: admin.teamId, name: 'Push' }, OPERATOR);
@@ -111,13 +117,36 @@ describe('a session', () => {
     expect((await createKey(viewer, viewer.proof)).status).toBe(200);
   });
 
-  test('is not prolonged by being used here', async () => {
-    const expiry = () =>
-      server.db.query("SELECT id, expires_at, payload FROM oidc_payloads WHERE model = 'Session' ORDER BY id");
-    const before = await expiry();
-    const answers = [await get(admin.cookie), await createKey(admin, admin.proof)];
+  test('row 101: is prolonged by being used here, with one write a minute', async () => {
+    const person = await logInNew();
+    await server.db.query(`CREATE SEQUENCE writes MINVALUE 0;
+      CREATE FUNCTION count_write() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM nextval(''writes''); RETURN NULL; END';
+      CREATE TRIGGER count_write AFTER UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION count_write()`);
+    const seen = async () => {
+      const { rows } = await server.db.query<{ at: Date; writes: number }>(
+        'SELECT expires_at AS at, last_value::int + is_called::int AS writes FROM sessions, writes WHERE user_id = $1',
+        [person.userId],
+      );
+      return rows[0]!;
+    };
+    const before = await seen();
+    const answers = [await get(person.cookie), await createKey(person, person.proof)];
     expect(answers.map(({ headers }) => headers['set-cookie'])).toEqual([undefined, undefined]);
-    expect(await expiry()).toEqual(before);
+    expect([before.writes, await seen()]).toEqual([0, before]);
+    await later(600, async () => {
+      const { uses } = await server.db.transaction(async (tx) => {
+        await tx.query('SELECT FROM sessions WHERE user_id = $1 FOR UPDATE', [person.userId]);
+        const uses = [1, 2, 3].map(() => get(person.cookie));
+        expect(await soon(async () => (await locksWaitedFor()) === uses.length)).toBe(true);
+        return { uses };
+      });
+      expect((await Promise.all(uses)).map(({ status }) => status)).toEqual([200, 200, 200]);
+      expect((await get(person.cookie)).status).toBe(200);
+      const after = await seen();
+      expect(after.writes).toBe(1);
+      expect(after.at.getTime() - before.at.getTime()).toBeGreaterThanOrEqual(590_000);
+    });
+    await server.db.query('DROP TRIGGER count_write ON sessions');
   });
 });
 
@@ -287,7 +316,9 @@ describe('no session', () => {
     await expectNobody(await get(again));
     const idle = server.config.lifetimes.sessionIdle;
     expect((await later(idle - 60, () => get(admin.cookie))).status).toBe(200);
-    await later(idle + 60, async () => expectNobody(await get(admin.cookie)));
+    // That was a use, and another idle time begins.
+    expect((await later(idle + 60, () => get(admin.cookie))).status).toBe(200);
+    await later(idle * 2 + 61, async () => expectNobody(await get(admin.cookie)));
   });
 
   test.each([

@@ -1,6 +1,6 @@
 /** A request that was refused, for the audit trail; in one shape, whoever refuses it. */
 import type { Context } from 'koa';
-import type { Actor, Audit } from '../../domain/audit.ts';
+import type { Actor, Audit } from '../domain/audit.ts';
 
 /** @param by who asked, and the team they act in as far as that is known */
 export function noteRefusal(

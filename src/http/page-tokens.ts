@@ -1,6 +1,6 @@
 /** Page tokens: where the next page starts, opaque and signed, good only for the list that gave it out. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { invalidField } from '../../errors.ts';
+import { invalidField } from '../errors.ts';
 
 /** The last row seen: its ordering value as the database writes it, and its id. */
 export interface Position {

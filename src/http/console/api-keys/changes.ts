@@ -1,0 +1,142 @@
+/** What is done with one API key: another name, another text; off and on again or gone for good is in `api-keys-endings.ts`. */
+import type { ApiKey } from '../../../domain/api-keys.ts';
+import type { Kit } from '../index.ts';
+import { noticed } from '../notices.ts';
+import type { Problems } from '../problems.ts';
+import type { FormValues } from '../registrations/index.ts';
+import type { Field } from '../view.ts';
+import type { Visitor } from '../visitor.ts';
+import { keyCommands } from './commands.ts';
+import { showKey } from './create.ts';
+import { addKeyEndings, timeIn } from './endings.ts';
+import { findKey, type KeyPlace, type KeySubject, needOf, pathOf } from './place.ts';
+
+const HOUR = 3_600;
+const OVERLAP: Field = {
+  type: 'radio',
+  name: 'overlap_seconds',
+  label: 'The key in use now',
+  required: true,
+  options: [
+    { value: String(24 * HOUR), text: 'Ends in 24 hours' },
+    { value: String(7 * 24 * HOUR), text: 'Ends in 7 days' },
+    { value: String(HOUR), text: 'Ends in an hour' },
+    { value: '0', text: 'Ends now', hint: 'For a key somebody else may have. What uses it stops at once.' },
+  ],
+};
+const USUAL_OVERLAP = String(24 * HOUR);
+
+const NAME: Field = { type: 'text', name: 'name', label: 'Name', required: true };
+
+export function addKeyChanges(kit: Kit, place: KeyPlace): void {
+  const { domain, routes, show, once, issuer } = kit;
+  const { apiKeys } = domain;
+  const backTo = (key: ApiKey) => ({ text: key.name, href: pathOf(place, key) });
+
+  addKeyEndings(kit, place);
+
+  routes.get(`${place.path}/:id/rename`, needOf(place, 'update'), async (ctx, visitor) => {
+    const { key } = await findKey(kit, place, ctx, visitor, 'update');
+    showRename(ctx, visitor, key, new Map([['name', key.name]]));
+  });
+  routes.post(`${place.path}/:id/rename`, needOf(place, 'update'), async (ctx, visitor, form) => {
+    const { key, caller, scope } = await findKey(kit, place, ctx, visitor, 'update');
+    const done = await routes.attempt(
+      ctx,
+      visitor,
+      () => apiKeys.rename(key.id, form.get('name') ?? '', { ...scope, version: form.get('version') }, caller.actor),
+      (problems, status) => showRename(ctx, visitor, key, form, problems, status),
+    );
+    return done && noticed(pathOf(place, key), 'renamed');
+  });
+
+  function showRename(
+    ctx: Parameters<typeof show.form>[0],
+    visitor: Visitor,
+    key: ApiKey,
+    values: FormValues,
+    problems?: Problems,
+    status = 200,
+  ): void {
+    show.form(
+      ctx,
+      visitor,
+      {
+        title: `Rename ${key.name}`,
+        lead: 'The name is for people. Whatever uses the key does not notice.',
+        back: backTo(key),
+        action: `${pathOf(place, key)}/rename`,
+        fields: [NAME],
+        values,
+        ...(problems && { problems }),
+        hidden: { version: key.version },
+        submit: 'Save',
+      },
+      status,
+    );
+  }
+
+  routes.get(`${place.path}/:id/rotate`, needOf(place, 'rotate'), async (ctx, visitor) => {
+    const { key } = await findKey(kit, place, ctx, visitor, 'rotate');
+    showRotate(ctx, visitor, key, new Map([['overlap_seconds', USUAL_OVERLAP]]));
+  });
+  routes.post(`${place.path}/:id/rotate`, needOf(place, 'rotate'), async (ctx, visitor, form) => {
+    const subject = await findKey(kit, place, ctx, visitor, 'rotate');
+    return routes.attempt(
+      ctx,
+      visitor,
+      () => once.run(ctx, visitor, form, () => rotate(ctx, visitor, subject, form)),
+      (problems, status) => showRotate(ctx, visitor, subject.key, form, problems, status),
+    );
+  });
+
+  function showRotate(
+    ctx: Parameters<typeof show.form>[0],
+    visitor: Visitor,
+    key: ApiKey,
+    values: FormValues,
+    problems?: Problems,
+    status = 200,
+  ): void {
+    show.form(
+      ctx,
+      visitor,
+      {
+        title: `Rotate ${key.name}`,
+        lead: 'It gets a new text and keeps everything else. Put the new text in place before the one in use now ends, and nothing stops.',
+        back: backTo(key),
+        ends: overlapsAlready(key, visitor),
+        action: `${pathOf(place, key)}/rotate`,
+        fields: [OVERLAP],
+        values,
+        ...(problems && { problems }),
+        hidden: { ...once.fields(), version: key.version },
+        submit: 'Make the new text',
+      },
+      status,
+    );
+  }
+
+  async function rotate(
+    ctx: Parameters<typeof show.form>[0],
+    visitor: Visitor,
+    { key: { id }, caller, scope }: KeySubject,
+    form: FormValues,
+  ) {
+    const overlapSeconds = Number(form.get('overlap_seconds') || Number.NaN);
+    const version = form.get('version');
+    const made = await apiKeys.rotate(id, { overlapSeconds }, { ...scope, version }, caller.actor);
+    const snippets = await keyCommands(
+      { issuer, resourceServers: domain.resourceServers },
+      made.key,
+      made.text,
+      caller.permissions,
+    );
+    return { href: pathOf(place, made.key), show: () => showKey(kit, place, ctx, visitor, made, snippets) };
+  }
+}
+
+function overlapsAlready({ previousExpiresAt }: ApiKey, visitor: Visitor): string[] {
+  if (previousExpiresAt === null || previousExpiresAt.getTime() <= Date.now()) return [];
+  return [`The text before the one in use now is good until ${timeIn(previousExpiresAt, visitor)}. It ends at once.`];
+}

@@ -1,0 +1,52 @@
+/** What somebody pastes to use a new API key. */
+import type { ApiKey } from '../../../domain/api-keys.ts';
+import { withinScopes } from '../../../domain/key-scopes.ts';
+import { isPermission, TEAM_KEY_PERMISSIONS } from '../../../domain/permissions.ts';
+import type { ResourceServers } from '../../../domain/resource-servers.ts';
+import type { Snippet } from '../registrations/token-commands.ts';
+
+/** What can be read with one permission alone. */
+const READS: Record<string, string> = {
+  'providers:read': '/api/v1/providers',
+  'teams:read': '/api/v1/teams',
+  'users:read': '/api/v1/users',
+  'roles:read': '/api/v1/roles',
+  'apikeys:read': '/api/v1/apikeys',
+  'teamkeys:read': '/api/preview/teamkeys',
+  'connectedapps:read': '/api/v1/users/self/connected_apps',
+  'oauth2clients:read': '/api/v1/oauth2/clients',
+  'credentials:read': '/api/v1/credentials',
+  'audit:read': '/api/v1/audit_events',
+};
+
+export interface KeyCommandsOptions {
+  issuer: string;
+  resourceServers: Pick<ResourceServers, 'findByScope'>;
+}
+
+/**
+ * @param text of the key, which is shown with it
+ * @param owners what its owner may do in the team of the key
+ */
+export async function keyCommands(
+  { issuer, resourceServers }: KeyCommandsOptions,
+  key: ApiKey,
+  text: string,
+  owners: ReadonlySet<string>,
+): Promise<Snippet[]> {
+  const rights = key.kind === 'team' ? new Set<string>(TEAM_KEY_PERMISSIONS) : withinScopes(key.scopes, owners);
+  const readable = Object.keys(READS).find((permission) => rights.has(permission));
+  const url = `${issuer}${readable === undefined ? await verification() : READS[readable]}`;
+
+  /** Where a key that opens nothing here can be held against the API it is for. */
+  async function verification(): Promise<string> {
+    const other = [...rights].find((word) => !isPermission(word));
+    const server = other === undefined ? undefined : await resourceServers.findByScope(other);
+    return `/oauth2/verify${server === undefined ? '' : `?${new URLSearchParams({ resource: server.identifier })}`}`;
+  }
+
+  return [
+    { title: '.env', text: `LATCHKEY_URL=${issuer}\nLATCHKEY_API_KEY=${text}` },
+    { title: 'Try it', text: `curl --include --header 'Authorization: Bearer ${text}' \\\n  '${url}'` },
+  ];
+}

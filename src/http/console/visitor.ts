@@ -1,0 +1,107 @@
+/**
+ * Who is in front of a page: a logged-in person, the team they act in, and what they may do there at this moment. The same
+ * `Caller` the management API has, so that both ask the same rules.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Context } from 'koa';
+import type { Authority, TeamAuthority, UserAuthority } from '../../domain/authority.ts';
+import type { Caller } from '../../domain/authorization.ts';
+import { AppError } from '../../errors.ts';
+import type { Csrf } from '../middleware/csrf.ts';
+import { requestInfoOf } from '../middleware/request-info.ts';
+
+/** Asks the protocol room who is logged in; undefined when nobody is, or the user is gone or disabled. */
+export type SessionOf = (
+  req: IncomingMessage,
+  res: ServerResponse,
+) => Promise<{ userId: string; uid: string } | undefined>;
+
+export interface Visitor {
+  user: UserAuthority;
+  /** Of the session: the same while it lasts, no secret. */
+  uid: string;
+  /** In the team the person acts in; may nothing when they are in none. */
+  caller: Caller;
+  /** The team they act in; undefined when they are in none. */
+  team: TeamAuthority | undefined;
+  /** All they are a member of, by name. */
+  teams: readonly TeamAuthority[];
+  /** The same person in another of their teams; undefined when they are no member of it. */
+  callerIn(teamId: string): Caller | undefined;
+  /** For the forms of the page. */
+  csrf: string;
+  /** IANA name; undefined: whatever the browser says. */
+  zone: string | undefined;
+}
+
+export interface VisitorOptions {
+  issuer: string;
+  sessionOf: SessionOf;
+  csrf: Pick<Csrf, 'token'>;
+  authority: Pick<Authority, 'user'>;
+}
+
+/** A team that is none: whoever acts in it reaches nothing. */
+const NO_TEAM = '00000000-0000-0000-0000-000000000000';
+
+/** What a CSRF token of the console is bound to. */
+export function bindingOf({ uid }: { uid: string }): string {
+  return `session ${uid}`;
+}
+
+export interface Visitors {
+  /**
+   * The person behind a request; undefined when nobody is logged in.
+   * @param teamId the team a form was made for; otherwise the one chosen last, the root team, or the first by name
+   * @throws AppError `permission_denied` for a form of a team the person is not in any more
+   */
+  find(ctx: Context, teamId?: string): Promise<Visitor | undefined>;
+  /** Remembers, in this browser, the team to act in. */
+  remember(ctx: Context, teamId: string): void;
+}
+
+export function createVisitors({ issuer, sessionOf, csrf, authority }: VisitorOptions): Visitors {
+  const secure = issuer.startsWith('https:');
+  const cookie = secure ? '__Host-latchkey_team' : 'latchkey_team';
+
+  return {
+    async find(ctx, teamId) {
+      const session = await sessionOf(ctx.req, ctx.res);
+      const user = session && (await authority.user(session.userId));
+      if (session === undefined || user === undefined) return undefined;
+      const { teams } = user;
+      const remembered = teams.find(({ id }) => id === ctx.cookies.get(cookie, { signed: false }));
+      const team = teamId
+        ? teams.find(({ id }) => id === teamId)
+        : (remembered ?? teams.find(({ isRoot }) => isRoot) ?? teams[0]);
+      if (teamId && team === undefined) {
+        throw new AppError('permission_denied', 'You are not a member of the team this page was made for any more.');
+      }
+      const callerIn = (one: TeamAuthority | undefined): Caller => ({
+        // Without permissions: the person, not a credential that is narrower than its owner.
+        actor: { kind: 'user', id: user.id, userId: user.id, ...requestInfoOf(ctx.req) },
+        userId: user.id,
+        teamId: one?.id ?? NO_TEAM,
+        permissions: one?.permissions ?? new Set(),
+      });
+      return {
+        user,
+        uid: session.uid,
+        caller: callerIn(team),
+        team,
+        teams,
+        callerIn(id) {
+          const other = teams.find((one) => one.id === id);
+          return other && callerIn(other);
+        },
+        csrf: csrf.token(bindingOf(session)),
+        zone: user.timeZone ?? undefined,
+      };
+    },
+    remember(ctx, teamId) {
+      // The proxy in front ends TLS: what arrives here need not look encrypted.
+      ctx.cookies.secure = secure;
+      ctx.cookies.set(cookie, teamId, { signed: false, httpOnly: true, sameSite: 'lax', secure, overwrite: true });
+    },
+  };
+}
