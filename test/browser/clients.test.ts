@@ -26,6 +26,7 @@ describeInBrowser('an OAuth2 Client', () => {
 
       await fill(page, { Name: name });
       await choose(page, 'Team', 'Root');
+      await sheet(page).getByRole('checkbox', { name: 'Read providers' }).uncheck();
       await press(page, 'Create client');
       await reads(page, /name at least one/);
       expect(await sheet(page).getByLabel('Name', { exact: true }).inputValue()).toBe(name);

@@ -103,12 +103,14 @@ export function createConsoleRoutes({ visitors, csrf, audit, settle, showError }
       pages.push({ method: 'POST', path, need });
       router.post(path, async (ctx) => {
         const form = await readForm(ctx, MOST_BYTES);
-        const visitor = await visitors.find(ctx, form.get('team') ?? '');
+        const visitor = await visitors.find(ctx);
         if (visitor === undefined) return toLogin(ctx, ctx.path);
         try {
           csrf.check(ctx, form, bindingOf(visitor));
-          requireNeed(visitor, need);
-          const next = await submit(ctx, visitor, form);
+          // The page was made for a team; another may have been chosen since.
+          const acting = visitor.actingIn(form.get('team') ?? '');
+          requireNeed(acting, need);
+          const next = await submit(ctx, acting, form);
           await settle();
           if (next !== undefined) redirect(ctx, next);
         } catch (error) {

@@ -26,6 +26,11 @@ export interface Visitor {
   team: TeamAuthority | undefined;
   /** All they are a member of, by name. */
   teams: readonly TeamAuthority[];
+  /**
+   * The same person acting in another of their teams; in the same when it is not named.
+   * @throws AppError `permission_denied` when they are no member of it
+   */
+  actingIn(teamId: string): Visitor;
   /** The same person in another of their teams; undefined when they are no member of it. */
   callerIn(teamId: string): Caller | undefined;
   /** For the forms of the page. */
@@ -52,10 +57,9 @@ export function bindingOf({ uid }: { uid: string }): string {
 export interface Visitors {
   /**
    * The person behind a request; undefined when nobody is logged in.
-   * @param teamId the team a form was made for; otherwise the one chosen last, the root team, or the first by name
-   * @throws AppError `permission_denied` for a form of a team the person is not in any more
+   * They act in the team chosen last in this browser, the root team, or the first by name.
    */
-  find(ctx: Context, teamId?: string): Promise<Visitor | undefined>;
+  find(ctx: Context): Promise<Visitor | undefined>;
   /** Remembers, in this browser, the team to act in. */
   remember(ctx: Context, teamId: string): void;
 }
@@ -65,18 +69,12 @@ export function createVisitors({ issuer, sessionOf, csrf, authority }: VisitorOp
   const cookie = secure ? '__Host-latchkey_team' : 'latchkey_team';
 
   return {
-    async find(ctx, teamId) {
+    async find(ctx) {
       const session = await sessionOf(ctx.req, ctx.res);
       const user = session && (await authority.user(session.userId));
       if (session === undefined || user === undefined) return undefined;
       const { teams } = user;
       const remembered = teams.find(({ id }) => id === ctx.cookies.get(cookie, { signed: false }));
-      const team = teamId
-        ? teams.find(({ id }) => id === teamId)
-        : (remembered ?? teams.find(({ isRoot }) => isRoot) ?? teams[0]);
-      if (teamId && team === undefined) {
-        throw new AppError('permission_denied', 'You are not a member of the team this page was made for any more.');
-      }
       const callerIn = (one: TeamAuthority | undefined): Caller => ({
         // Without permissions: the person, not a credential that is narrower than its owner.
         actor: { kind: 'user', id: user.id, userId: user.id, ...requestInfoOf(ctx.req) },
@@ -84,19 +82,25 @@ export function createVisitors({ issuer, sessionOf, csrf, authority }: VisitorOp
         teamId: one?.id ?? NO_TEAM,
         permissions: one?.permissions ?? new Set(),
       });
-      return {
+      const visitorIn = (team: TeamAuthority | undefined): Visitor => ({
         user,
         uid: session.uid,
         caller: callerIn(team),
         team,
         teams,
+        actingIn(id) {
+          const other = teams.find((one) => one.id === id);
+          if (id !== '' && other === undefined) throw noLonger();
+          return other === undefined || other === team ? this : visitorIn(other);
+        },
         callerIn(id) {
           const other = teams.find((one) => one.id === id);
           return other && callerIn(other);
         },
         csrf: csrf.token(bindingOf(session)),
         zone: user.timeZone ?? undefined,
-      };
+      });
+      return visitorIn(remembered ?? teams.find(({ isRoot }) => isRoot) ?? teams[0]);
     },
     remember(ctx, teamId) {
       // The proxy in front ends TLS: what arrives here need not look encrypted.
@@ -104,4 +108,11 @@ export function createVisitors({ issuer, sessionOf, csrf, authority }: VisitorOp
       ctx.cookies.set(cookie, teamId, { signed: false, httpOnly: true, sameSite: 'lax', secure, overwrite: true });
     },
   };
+}
+
+function noLonger(): AppError {
+  return new AppError(
+    'permission_denied',
+    'You are not a member of the team this page was made for any more. Open the page again to act in another.',
+  );
 }

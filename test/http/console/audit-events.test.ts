@@ -130,7 +130,7 @@ test('an event has a page with all that is known of it, as text', async () => {
   });
   const page = await open(browser, `/${id}`);
   const words = wordsOf(page);
-  for (const part of ['thing.made', 'Success', 'An OAuth2 client svc_1', 'some-id', '2001:db8::1', teamId, id]) {
+  for (const part of ['thing.made', 'Success', 'An OAuth2 Client svc_1', 'some-id', '2001:db8::1', teamId, id]) {
     expect(words).toContain(part);
   }
   expect(page.text).toContain('2026-01-10T12:34:56.789Z');

@@ -60,7 +60,7 @@ test('counts what can act for the team now, by kind, and what deserves a look', 
   expect(cardsOf(await overview(browser))).toEqual({
     'Personal keys': '2',
     'Team keys': '4',
-    'OAuth2 clients': '1',
+    'OAuth2 Clients': '1',
     'Apps, by consent': '0',
     'Expire within 14 days': '1',
     'Never used': '1',
@@ -128,8 +128,8 @@ test('uses per day are those that were counted, as a picture and as a table', as
   expect([...row.matchAll(/data-label="([^"]*)">([^<]*)/g)].map(([, name, value]) => [name, value])).toEqual([
     ['Personal keys', '34'],
     ['Team keys', '1,200'],
-    ['OAuth2 clients', '0'],
-    ['OAuth2 apps', '0'],
+    ['OAuth2 Clients', '0'],
+    ['OAuth2 Apps', '0'],
     ['Tokens got for keys', '0'],
     ['All', '1,234'],
   ]);

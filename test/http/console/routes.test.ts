@@ -177,6 +177,23 @@ describe('a person in two teams', () => {
     expect(rows).toEqual([{ team_id: person.teamId }]);
   });
 
+  test('is told, within the console, that a form was made for a team they are not in any more', async () => {
+    const leaver = await createPerson(server);
+    await server.domain.memberships.setRoles({ userId: leaver.userId, teamId: second, roles: ['Viewer'] }, OPERATOR);
+    const theirs = await logInAt(server, leaver);
+    await fillIn(server, theirs, '/console/team', { team_id: second });
+    const page = await theirs.get(`${server.origin}/account/edit`);
+    await server.domain.memberships.remove({ userId: leaver.userId, teamId: second }, OPERATOR);
+    await server.domain.notifications.settle();
+    const answer = await fillIn(server, theirs, page, { name: 'Too late' });
+    expect([answer.status, wordsOf(answer)]).toEqual([403, expect.stringContaining('Open the page again')]);
+    expect(answer.text).toContain('aria-label="Main"');
+    expect(await server.auditEvents()).toContainEqual(
+      expect.objectContaining({ action: 'api_request.refused', actor_id: leaver.userId, outcome: 'refused' }),
+    );
+    expect((await fillIn(server, theirs, '/account/edit', { name: 'In time' })).text).toContain('In time');
+  });
+
   test('cannot choose, or send a form for, a team that is not theirs', async () => {
     const { teamId } = await createPerson(server);
     const url = `${server.origin}/console/team`;

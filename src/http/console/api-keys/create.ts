@@ -72,7 +72,12 @@ export function addKeyCreation(kit: Kit, place: KeyPlace): void {
     return [
       name,
       ...(options.length > 1
-        ? [{ type: 'select' as const, name: 'team_id', label: 'Team', required: true, options }]
+        ? [
+            {
+              ...{ type: 'select' as const, name: 'team_id', label: 'Team', required: true, options },
+              ...(callers.some(actsInRoot) && { hint: 'A key of the root team reaches every team.' }),
+            },
+          ]
         : []),
       ...EXPIRY_FIELDS,
       ACCESS,

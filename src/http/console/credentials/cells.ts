@@ -8,8 +8,8 @@ export const CREDENTIALS = '/console/credentials';
 export const KIND: Record<Credential['kind'], string> = {
   personal_key: 'Personal key',
   team_key: 'Team key',
-  oauth2_client: 'OAuth2 client',
-  oauth2_app: 'OAuth2 app',
+  oauth2_client: 'OAuth2 Client',
+  oauth2_app: 'OAuth2 App',
 };
 
 /** What people recognise it by beside its name. */

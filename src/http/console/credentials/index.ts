@@ -36,7 +36,7 @@ export function addCredentials(kit: Kit): void {
     order: { field: 'created_at', descending: true },
     empty: {
       title: 'Nothing can act yet',
-      text: 'API keys, OAuth2 clients and the apps people let in are listed here as soon as there are any.',
+      text: 'API keys, OAuth2 Clients and the apps people let in are listed here as soon as there are any.',
       action: { text: 'API Keys', href: '/console/api-keys', primary: true },
     },
     pick: ({ kind, id }) => `${kind}.${id}`,

@@ -23,6 +23,9 @@ import type { Field } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import { backTo, CLIENTS, findClient, pathOf } from './subject.ts';
 
+/** What a service most often needs; a look is all it gives. */
+const USUAL_SCOPES = ['providers:read'];
+
 export function addOauthClientForms(kit: Kit, commands: TokenCommandsOptions): void {
   const { domain, routes, show, once } = kit;
   const { oauthClients, resourceServers, teams } = domain;
@@ -72,7 +75,12 @@ export function addOauthClientForms(kit: Kit, commands: TokenCommandsOptions): v
     const team = page.fields.find(({ name }) => name === 'team_id');
     // A choice of one is none.
     const only = team?.type === 'select' && team.options.length === 2 ? team.options[1] : undefined;
-    show.form(ctx, visitor, { ...page, values: new Map(only === undefined ? [] : [['team_id', only.value]]) });
+    const scopes = USUAL_SCOPES.filter((scope) => visitor.caller.permissions.has(scope));
+    const values = new Map([
+      ...checked('allowed_scopes', scopes),
+      ...(only === undefined ? [] : [['team_id', only.value] as const]),
+    ]);
+    show.form(ctx, visitor, { ...page, values });
   });
 
   routes.post(`${CLIENTS}/new`, 'oauth_clients.create', (ctx, visitor, form) =>

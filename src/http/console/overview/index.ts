@@ -39,7 +39,7 @@ interface OverviewPage {
 export const KIND_NAMES: Record<CredentialKind, string> = {
   personal_key: 'Personal keys',
   team_key: 'Team keys',
-  oauth2_client: 'OAuth2 clients',
+  oauth2_client: 'OAuth2 Clients',
   oauth2_app: 'Apps, by consent',
 };
 
@@ -47,8 +47,8 @@ export const KIND_NAMES: Record<CredentialKind, string> = {
 const USES: Record<UseKind, string> = {
   personal_key: 'Personal keys',
   team_key: 'Team keys',
-  oauth2_client: 'OAuth2 clients',
-  oauth2_app: 'OAuth2 apps',
+  oauth2_client: 'OAuth2 Clients',
+  oauth2_app: 'OAuth2 Apps',
   exchanged_token: 'Tokens got for keys',
 };
 

@@ -36,7 +36,7 @@ export const SETTINGS: readonly Field[] = [
     type: 'textarea',
     name: 'client_ids',
     label: 'Clients that are this API',
-    hint: 'The IDs (svc_…) of OAuth2 clients with which the API asks whether an API key or token is good, one on each line. Needed for API keys.',
+    hint: 'The IDs (svc_…) of OAuth2 Clients with which the API asks whether an API key or token is good, one on each line. Needed for API keys.',
     rows: 2,
     code: true,
   },
