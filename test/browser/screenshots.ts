@@ -4,14 +4,16 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import globalSetup from '../support/global-setup.ts';
 import globalTeardown from '../support/global-teardown.ts';
 import { startTestServer } from '../support/server.ts';
 import { launch, newContext } from './launch.ts';
 import { stateOf } from './log-in.ts';
 import { type As, PAGES, pathOf } from './pages.ts';
+import { fill, press } from './person.ts';
 import { createSample } from './sample.ts';
+import { reads } from './sees.ts';
 
 const FOLDER = 'screenshots';
 const LOOKS = [
@@ -45,9 +47,36 @@ async function photograph(words: readonly string[]): Promise<void> {
         await page.screenshot({ path: path.join(FOLDER, `${listed.name}.${suffix}.png`), fullPage: true });
       }
     }
-    console.log(`${wanted.length * LOOKS.length} pictures of ${wanted.length} pages in ${FOLDER}/`);
+    const names = wanted.map(({ name }) => name);
+    if (words.length === 0 || words.includes('setup')) {
+      for (const look of LOOKS) await photographSetup(browser, look);
+      names.push('setup', 'setup-problem', 'setup-done');
+    }
+    console.log(`${names.length * LOOKS.length} pictures of ${names.length} pages in ${FOLDER}/`);
   } finally {
     await browser.close();
+    await server.close();
+  }
+}
+
+/** Of a server that has no administrator yet: what only one person ever sees, once. */
+async function photographSetup(browser: Browser, { suffix, ...look }: (typeof LOOKS)[number]): Promise<void> {
+  const server = await startTestServer();
+  try {
+    const page = await (await newContext(browser, look)).newPage();
+    const take = (name: string) =>
+      page.screenshot({ path: path.join(FOLDER, `${name}.${suffix}.png`), fullPage: true });
+    await page.goto(`${server.origin}/setup?token=${await server.domain.setup.issueLink()}`);
+    await take('setup');
+    await fill(page, { Email: 'ada@example.com', 'Your name': 'Ada', Password: '123', 'First team': 'Data platform' });
+    await press(page, /./);
+    await reads(page, /Password must have at least/);
+    await take('setup-problem');
+    await fill(page, { Password: 'correct horse battery' });
+    await press(page, /./);
+    await reads(page, /is the administrator/);
+    await take('setup-done');
+  } finally {
     await server.close();
   }
 }
