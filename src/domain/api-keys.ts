@@ -47,7 +47,6 @@ const PREFIX = { personal: 'lkp_', team: 'lkt_' } as const;
 
 /** What a key is at this moment: nothing but `active` is let in. A revoked key may have expired as well. */
 export type KeyState = 'active' | 'revoked' | 'expired' | 'given_up';
-export const KEY_STATES: readonly KeyState[] = ['active', 'revoked', 'expired', 'given_up'];
 
 export interface ApiKey extends ApiKeyRecord {
   /** When it is to be given up, or may be, as far as its first characters tell; null: it is not. */

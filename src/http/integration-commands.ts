@@ -1,4 +1,5 @@
 /** What a new administrator pastes into a shell to let the first app, service and script in. */
+import { shellQuote } from './shell-quote.ts';
 
 /** What makes the credential, run where the server runs, and what uses it, run anywhere. */
 export interface Integration {
@@ -14,7 +15,7 @@ export interface IntegrationCommands {
 
 /** @param team its name: anything, so it is quoted for a POSIX shell */
 export function integrationCommands(issuer: string, team: string): IntegrationCommands {
-  const inTeam = `--team ${quote(team)}`;
+  const inTeam = `--team ${shellQuote(team)}`;
   return {
     app: {
       create: `npx latchkey app create --name 'My app' \\
@@ -45,8 +46,4 @@ curl --header "Authorization: Bearer $API_KEY" \\
   ${issuer}/api/v1/providers`,
     },
   };
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

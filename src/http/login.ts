@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { AppError } from '../errors.ts';
+import { bindingOf } from './browser-session.ts';
 import type { Csrf } from './middleware/csrf.ts';
 import { type Form, readForm } from './middleware/form.ts';
 import { requestInfoOf } from './middleware/request-info.ts';
@@ -56,7 +57,7 @@ export function createLoginRoutes({ pages, csrf, issuer, login, browserSessions 
   const nonces = createNonces(issuer);
 
   function show(ctx: Context, values: Partial<LoginValues> & { returnTo: string }, status: number): void {
-    const token = csrf.token(bindingOf(nonces.give(ctx)));
+    const token = csrf.token(loginBindingOf(nonces.give(ctx)));
     page(ctx, { csrf: token, email: '', remember: false, notice: '', problem: '', ...values }, status);
   }
 
@@ -69,7 +70,7 @@ export function createLoginRoutes({ pages, csrf, issuer, login, browserSessions 
 
   router.post('/login', async (ctx) => {
     const form = await readForm(ctx);
-    csrf.check(ctx, form, bindingOf(nonces.take(ctx)));
+    csrf.check(ctx, form, loginBindingOf(nonces.take(ctx)));
     const { email, password, remember, returnTo } = read(form);
     try {
       const accountId = await login.authenticate({ email, password }, requestInfoOf(ctx.req), (accountId) =>
@@ -88,7 +89,7 @@ export function createLoginRoutes({ pages, csrf, issuer, login, browserSessions 
     const form = await readForm(ctx);
     const session = await browserSessions.sessionOf(ctx.req, ctx.res);
     // A session nobody is let in with ends without a proof: it is worth nothing to a stranger's form.
-    if (session !== undefined) csrf.check(ctx, form, `session ${session.uid}`);
+    if (session !== undefined) csrf.check(ctx, form, bindingOf(session));
     await browserSessions.logOut(ctx.req, ctx.res);
     goOn(ctx, '/login?done=logged-out');
   });
@@ -139,6 +140,6 @@ function createNonces(issuer: string) {
   };
 }
 
-function bindingOf(nonce: string): string {
+function loginBindingOf(nonce: string): string {
   return `login ${nonce}`;
 }

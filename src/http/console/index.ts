@@ -4,6 +4,7 @@
  */
 import type { Middleware } from 'koa';
 import type { Domain } from '../../domain/index.ts';
+import type { SessionOf } from '../browser-session.ts';
 import type { Csrf } from '../middleware/csrf.ts';
 import { createPageTokens } from '../page-tokens.ts';
 import type { Pages } from '../pages.ts';
@@ -26,7 +27,7 @@ import { addSignInSettings } from './sign-in-settings.ts';
 import { addSigningKeys } from './signing-keys.ts';
 import { addTeams } from './teams/index.ts';
 import { addUsers } from './users/index.ts';
-import { createVisitors, type SessionOf, type Visitors } from './visitor.ts';
+import { createVisitors, type Visitors } from './visitor.ts';
 
 export interface ConsoleOptions {
   domain: Domain;

@@ -7,11 +7,12 @@ import type { Context } from 'koa';
 import type { Audit } from '../../domain/audit.ts';
 import { authorize, type OperationId } from '../../domain/authorization.ts';
 import { AppError, type Kind } from '../../errors.ts';
+import { bindingOf } from '../browser-session.ts';
 import type { Csrf } from '../middleware/csrf.ts';
 import { type Form, readForm } from '../middleware/form.ts';
 import { noteRefusal } from '../refusals.ts';
 import { type Problems, problemsIn } from './problems.ts';
-import { bindingOf, type Visitor, type Visitors } from './visitor.ts';
+import type { Visitor, Visitors } from './visitor.ts';
 
 /** What a page needs: an operation of the permission table, or only that somebody is logged in. */
 export type Need = OperationId | 'self';

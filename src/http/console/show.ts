@@ -9,7 +9,7 @@ import { type NavigationGroup, navigationFor } from './navigation.ts';
 import { noticeOf } from './notices.ts';
 import { NO_PROBLEMS, type Problems } from './problems.ts';
 import { shownTime } from './times.ts';
-import type { Action, Cell, Fact, Field, Section, ShownCell, Table } from './view.ts';
+import type { Action, Cell, Fact, Field, Section, ShownCell } from './view.ts';
 import type { Visitor } from './visitor.ts';
 
 /** What is around every page. */
@@ -192,5 +192,3 @@ export function checkedIn(form: Form, name: string): string[] {
 export function checked(name: string, values: Iterable<string>): [string, string][] {
   return [...values].map((value) => [`${name}:${value}`, 'on']);
 }
-
-export type { Table };

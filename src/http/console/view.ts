@@ -115,3 +115,8 @@ export type Field = { name: string; label: string; hint?: string; required?: boo
   /** Fields folded away until they are wanted, or have a problem or a value. */
   | { type: 'more'; fields: readonly Field[] }
 );
+
+/** What people recognise a key or secret by: how it begins, and how it ends. */
+export function shortOf({ prefix, lastFour }: { prefix: string; lastFour: string }): string {
+  return `${prefix}…${lastFour}`;
+}

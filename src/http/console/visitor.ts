@@ -2,19 +2,12 @@
  * Who is in front of a page: a logged-in person, the team they act in, and what they may do there at this moment. The same
  * `Caller` the management API has, so that both ask the same rules.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'koa';
 import type { Authority, TeamAuthority, UserAuthority } from '../../domain/authority.ts';
 import type { Caller } from '../../domain/authorization.ts';
 import { AppError } from '../../errors.ts';
+import { bindingOf, callerInTeam, type SessionOf, usualTeam } from '../browser-session.ts';
 import type { Csrf } from '../middleware/csrf.ts';
-import { requestInfoOf } from '../middleware/request-info.ts';
-
-/** Asks the protocol room who is logged in; undefined when nobody is, or the user is gone or disabled. */
-export type SessionOf = (
-  req: IncomingMessage,
-  res: ServerResponse,
-) => Promise<{ userId: string; uid: string } | undefined>;
 
 export interface Visitor {
   user: UserAuthority;
@@ -47,12 +40,7 @@ export interface VisitorOptions {
 }
 
 /** A team that is none: whoever acts in it reaches nothing. */
-const NO_TEAM = '00000000-0000-0000-0000-000000000000';
-
-/** What a CSRF token of the console is bound to. */
-export function bindingOf({ uid }: { uid: string }): string {
-  return `session ${uid}`;
-}
+const NO_TEAM = { id: '00000000-0000-0000-0000-000000000000', permissions: new Set<string>() };
 
 export interface Visitors {
   /**
@@ -75,13 +63,7 @@ export function createVisitors({ issuer, sessionOf, csrf, authority }: VisitorOp
       if (session === undefined || user === undefined) return undefined;
       const { teams } = user;
       const remembered = teams.find(({ id }) => id === ctx.cookies.get(cookie, { signed: false }));
-      const callerIn = (one: TeamAuthority | undefined): Caller => ({
-        // Without permissions: the person, not a credential that is narrower than its owner.
-        actor: { kind: 'user', id: user.id, userId: user.id, ...requestInfoOf(ctx.req) },
-        userId: user.id,
-        teamId: one?.id ?? NO_TEAM,
-        permissions: one?.permissions ?? new Set(),
-      });
+      const callerIn = (one: TeamAuthority | undefined): Caller => callerInTeam(ctx, user.id, one ?? NO_TEAM);
       const visitorIn = (team: TeamAuthority | undefined): Visitor => ({
         user,
         uid: session.uid,
@@ -100,7 +82,7 @@ export function createVisitors({ issuer, sessionOf, csrf, authority }: VisitorOp
         csrf: csrf.token(bindingOf(session)),
         zone: user.timeZone ?? undefined,
       });
-      return visitorIn(remembered ?? teams.find(({ isRoot }) => isRoot) ?? teams[0]);
+      return visitorIn(remembered ?? usualTeam(teams));
     },
     remember(ctx, teamId) {
       // The proxy in front ends TLS: what arrives here need not look encrypted.

@@ -4,7 +4,8 @@ import { type Caller, teamReach } from '../../domain/authorization.ts';
 import type { ClientSecret, ClientSecrets, SecretOwnerInput } from '../../domain/client-secrets.ts';
 import type { OauthApps } from '../../domain/oauth-apps.ts';
 import type { OauthClients } from '../../domain/oauth-clients.ts';
-import { found, operation } from './operation.ts';
+import { found } from '../found.ts';
+import { operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 

@@ -2,10 +2,11 @@
 import { z } from 'zod';
 import { ACTIVE, type ApiKey, type ApiKeys, INACTIVE, type KeyScope, LONGEST_OVERLAP } from '../../domain/api-keys.ts';
 import type { Caller, OperationId } from '../../domain/authorization.ts';
+import { found } from '../found.ts';
 import { byNumber, movingTime, requireUnchanged } from './echo.ts';
 import { enumeration } from './enumeration.ts';
 import { filter } from './filter.ts';
-import { found, type Operation, operation } from './operation.ts';
+import { type Operation, operation } from './operation.ts';
 import { time } from './schemas.ts';
 
 /** Of keys. */

@@ -2,10 +2,11 @@
 import { z } from 'zod';
 import { teamReach } from '../../domain/authorization.ts';
 import type { RetirementDetails, Retirements } from '../../domain/retirements.ts';
+import { found } from '../found.ts';
 import { requireUnchanged } from './echo.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation } from './operation.ts';
+import { operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 

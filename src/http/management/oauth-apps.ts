@@ -2,11 +2,12 @@
 import { z } from 'zod';
 import type { ClientSecret, ClientSecrets } from '../../domain/client-secrets.ts';
 import type { OauthApp, OauthApps } from '../../domain/oauth-apps.ts';
+import { found } from '../found.ts';
 import { SECRET_TEXT } from './client-secrets.ts';
 import { requireUnchanged } from './echo.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation } from './operation.ts';
+import { operation } from './operation.ts';
 import { ECHO, ENDED, PROOF, proofToWire, RECORD, recordToWire, SENT_KEYS } from './registrations.ts';
 import type { Noun } from './routes.ts';
 

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { Caller, OperationId } from '../../domain/authorization.ts';
-import { AppError, type Kind } from '../../errors.ts';
+import type { Kind } from '../../errors.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -101,9 +101,3 @@ export function bodySchemaOf({ body = NOTHING, protectedFields = [] }: Operation
 }
 
 const ECHOED = z.unknown().optional().meta({ description: 'Set by the server: may be sent back as it was read' });
-
-/** @throws AppError `not_found` when there is nothing, or nothing within the caller's reach */
-export function found<T>(object: T | undefined, what = 'thing'): T {
-  if (object === undefined) throw new AppError('not_found', `There is no such ${what}.`);
-  return object;
-}

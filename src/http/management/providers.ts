@@ -2,11 +2,12 @@
 import { z } from 'zod';
 import { requireTeamInReach, teamReach } from '../../domain/authorization.ts';
 import { PROVIDER_TYPES, type Provider, type Providers } from '../../domain/providers.ts';
+import { found } from '../found.ts';
 import { byNumber, requireUnchanged } from './echo.ts';
 import { enumeration } from './enumeration.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation } from './operation.ts';
+import { operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 

@@ -2,26 +2,18 @@
  * A person at the console: the session cookie in place of a credential. It acts for the user in one of the user's teams.
  * Browsers send cookies with whatever asks them to, so each write needs proof that our own page sent it.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'koa';
 import type { Audit } from '../../domain/audit.ts';
 import type { Authority, TeamAuthority } from '../../domain/authority.ts';
 import type { Caller } from '../../domain/authorization.ts';
 import { AppError } from '../../errors.ts';
+import { bindingOf, callerInTeam, type SessionOf, usualTeam } from '../browser-session.ts';
 import type { Csrf } from '../middleware/csrf.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
 import { noteRefusal } from '../refusals.ts';
 
-/** Who is logged in with a browser. */
-export interface BrowserSession {
-  userId: string;
-  /** The same while the session lasts; no secret, and no way to get at it. */
-  uid: string;
-}
-
 export interface SessionOptions {
-  /** Asks the protocol room; undefined when nobody is logged in, or the user is gone or disabled. */
-  sessionOf: (req: IncomingMessage, res: ServerResponse) => Promise<BrowserSession | undefined>;
+  sessionOf: SessionOf;
   csrf: Pick<Csrf, 'token' | 'checkHeader'>;
   authority: Pick<Authority, 'teamsOf'>;
   audit: Pick<Audit, 'note'>;
@@ -39,15 +31,13 @@ export function createCallerOfSession({ sessionOf, csrf, authority, audit }: Ses
     if (bringsCredential(ctx)) return undefined;
     const session = await sessionOf(ctx.req, ctx.res);
     if (session === undefined) return undefined;
-    const { userId, uid } = session;
-    const binding = `session ${uid}`;
+    const { userId } = session;
+    const binding = bindingOf(session);
     try {
       if (isRead(ctx)) ctx.set('x-csrf-token', csrf.token(binding));
       else csrf.checkHeader(ctx, binding);
-      const { id: teamId, permissions } = chooseTeam(await authority.teamsOf(userId), ctx.get('x-latchkey-team'));
-      // Without permissions: the person, not a credential that is narrower than its owner.
-      const actor = { kind: 'user' as const, id: userId, userId, ...requestInfoOf(ctx.req) };
-      return { actor, teamId, userId, permissions };
+      const team = chooseTeam(await authority.teamsOf(userId), ctx.get('x-latchkey-team'));
+      return callerInTeam(ctx, userId, team);
     } catch (error) {
       if (error instanceof AppError && error.kind === 'permission_denied') {
         const actor = { kind: 'user' as const, id: userId, ...requestInfoOf(ctx.req) };
@@ -70,7 +60,7 @@ function isRead({ method }: Context): boolean {
 }
 
 function chooseTeam(teams: readonly TeamAuthority[], wanted: string): TeamAuthority {
-  const team = wanted === '' ? (teams.find(({ isRoot }) => isRoot) ?? teams[0]) : teams.find(({ id }) => id === wanted);
+  const team = wanted === '' ? usualTeam(teams) : teams.find(({ id }) => id === wanted);
   if (team === undefined) throw new AppError('permission_denied', 'You are not a member of this team, or of any.');
   return team;
 }

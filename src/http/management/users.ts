@@ -4,11 +4,12 @@ import { type Caller, teamReach } from '../../domain/authorization.ts';
 import { DIGEST_FREQUENCIES, PERSONAS } from '../../domain/user-input.ts';
 import type { UserOptions } from '../../domain/user-options.ts';
 import type { NamedTeamRoles, User, Users } from '../../domain/users.ts';
+import { found } from '../found.ts';
 import { byNumber, growingText, movingTime, requireUnchanged } from './echo.ts';
 import { enumeration } from './enumeration.ts';
 import { filter } from './filter.ts';
 import { list } from './list.ts';
-import { found, operation } from './operation.ts';
+import { operation } from './operation.ts';
 import type { Noun } from './routes.ts';
 import { time } from './schemas.ts';
 

@@ -1,9 +1,10 @@
-/** What is done with one API key: another name, another text; off and on again or gone for good is in `api-keys-endings.ts`. */
+/** What is done with one API key: another name, another text; off and on again or gone for good is in `endings.ts`. */
+import type { Context } from 'koa';
 import type { ApiKey } from '../../../domain/api-keys.ts';
 import type { Kit } from '../index.ts';
 import { noticed } from '../notices.ts';
-import type { Problems } from '../problems.ts';
 import type { FormValues } from '../registrations/index.ts';
+import type { FormPage } from '../show.ts';
 import type { Field } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import { keyCommands } from './commands.ts';
@@ -37,7 +38,7 @@ export function addKeyChanges(kit: Kit, place: KeyPlace): void {
 
   routes.get(`${place.path}/:id/rename`, needOf(place, 'update'), async (ctx, visitor) => {
     const { key } = await findKey(kit, place, ctx, visitor, 'update');
-    showRename(ctx, visitor, key, new Map([['name', key.name]]));
+    show.form(ctx, visitor, { ...renameForm(key), values: new Map([['name', key.name]]) });
   });
   routes.post(`${place.path}/:id/rename`, needOf(place, 'update'), async (ctx, visitor, form) => {
     const { key, caller, scope } = await findKey(kit, place, ctx, visitor, 'update');
@@ -45,40 +46,26 @@ export function addKeyChanges(kit: Kit, place: KeyPlace): void {
       ctx,
       visitor,
       () => apiKeys.rename(key.id, form.get('name') ?? '', { ...scope, version: form.get('version') }, caller.actor),
-      (problems, status) => showRename(ctx, visitor, key, form, problems, status),
+      (problems, status) => show.form(ctx, visitor, { ...renameForm(key), values: form, problems }, status),
     );
     return done && noticed(pathOf(place, key), 'renamed');
   });
 
-  function showRename(
-    ctx: Parameters<typeof show.form>[0],
-    visitor: Visitor,
-    key: ApiKey,
-    values: FormValues,
-    problems?: Problems,
-    status = 200,
-  ): void {
-    show.form(
-      ctx,
-      visitor,
-      {
-        title: `Rename ${key.name}`,
-        lead: 'The name is for people. Whatever uses the key does not notice.',
-        back: backTo(key),
-        action: `${pathOf(place, key)}/rename`,
-        fields: [NAME],
-        values,
-        ...(problems && { problems }),
-        hidden: { version: key.version },
-        submit: 'Save',
-      },
-      status,
-    );
+  function renameForm(key: ApiKey): FormPage {
+    return {
+      title: `Rename ${key.name}`,
+      lead: 'The name is for people. Whatever uses the key does not notice.',
+      back: backTo(key),
+      action: `${pathOf(place, key)}/rename`,
+      fields: [NAME],
+      hidden: { version: key.version },
+      submit: 'Save',
+    };
   }
 
   routes.get(`${place.path}/:id/rotate`, needOf(place, 'rotate'), async (ctx, visitor) => {
     const { key } = await findKey(kit, place, ctx, visitor, 'rotate');
-    showRotate(ctx, visitor, key, new Map([['overlap_seconds', USUAL_OVERLAP]]));
+    show.form(ctx, visitor, { ...rotateForm(key, visitor), values: new Map([['overlap_seconds', USUAL_OVERLAP]]) });
   });
   routes.post(`${place.path}/:id/rotate`, needOf(place, 'rotate'), async (ctx, visitor, form) => {
     const subject = await findKey(kit, place, ctx, visitor, 'rotate');
@@ -86,43 +73,25 @@ export function addKeyChanges(kit: Kit, place: KeyPlace): void {
       ctx,
       visitor,
       () => once.run(ctx, visitor, form, () => rotate(ctx, visitor, subject, form)),
-      (problems, status) => showRotate(ctx, visitor, subject.key, form, problems, status),
+      (problems, status) =>
+        show.form(ctx, visitor, { ...rotateForm(subject.key, visitor), values: form, problems }, status),
     );
   });
 
-  function showRotate(
-    ctx: Parameters<typeof show.form>[0],
-    visitor: Visitor,
-    key: ApiKey,
-    values: FormValues,
-    problems?: Problems,
-    status = 200,
-  ): void {
-    show.form(
-      ctx,
-      visitor,
-      {
-        title: `Rotate ${key.name}`,
-        lead: 'It gets a new text and keeps everything else. Put the new text in place before the one in use now ends, and nothing stops.',
-        back: backTo(key),
-        ends: overlapsAlready(key, visitor),
-        action: `${pathOf(place, key)}/rotate`,
-        fields: [OVERLAP],
-        values,
-        ...(problems && { problems }),
-        hidden: { ...once.fields(), version: key.version },
-        submit: 'Make the new text',
-      },
-      status,
-    );
+  function rotateForm(key: ApiKey, visitor: Visitor): FormPage {
+    return {
+      title: `Rotate ${key.name}`,
+      lead: 'It gets a new text and keeps everything else. Put the new text in place before the one in use now ends, and nothing stops.',
+      back: backTo(key),
+      ends: overlapsAlready(key, visitor),
+      action: `${pathOf(place, key)}/rotate`,
+      fields: [OVERLAP],
+      hidden: { ...once.fields(), version: key.version },
+      submit: 'Make the new text',
+    };
   }
 
-  async function rotate(
-    ctx: Parameters<typeof show.form>[0],
-    visitor: Visitor,
-    { key: { id }, caller, scope }: KeySubject,
-    form: FormValues,
-  ) {
+  async function rotate(ctx: Context, visitor: Visitor, { key: { id }, caller, scope }: KeySubject, form: FormValues) {
     const overlapSeconds = Number(form.get('overlap_seconds') || Number.NaN);
     const version = form.get('version');
     const made = await apiKeys.rotate(id, { overlapSeconds }, { ...scope, version }, caller.actor);

@@ -3,10 +3,10 @@ import type { ApiKey } from '../../../domain/api-keys.ts';
 import { actsInRoot, teamReach } from '../../../domain/authorization.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
-import { type Action, cell, type Fact } from '../view.ts';
+import { type Action, cell, type Fact, shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import { lastUse, scopesCell, stateCell } from './list.ts';
-import { findKey, type KeyPlace, type KeySubject, type KeyVerb, mayDo, needOf, pathOf, shortOf } from './place.ts';
+import { findKey, type KeyPlace, type KeySubject, type KeyVerb, mayDo, needOf, pathOf } from './place.ts';
 
 export function addKeyDetail(kit: Kit, place: KeyPlace): void {
   const { domain, routes, show } = kit;

@@ -1,11 +1,13 @@
 /** Off, on again, or gone for good: what is told before, and what is done. */
+
 import type { ApiKey } from '../../../domain/api-keys.ts';
 import type { Kit } from '../index.ts';
 import { type Notice, noticed } from '../notices.ts';
 import { shownTime } from '../times.ts';
+import { shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import { lastUse } from './list.ts';
-import { findKey, type KeyPlace, needOf, pathOf, shortOf } from './place.ts';
+import { findKey, type KeyPlace, needOf, pathOf } from './place.ts';
 
 interface Ending {
   verb: 'revoke' | 'reinstate' | 'delete';

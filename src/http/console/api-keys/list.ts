@@ -5,9 +5,9 @@ import { TEAM_KEY_PERMISSIONS } from '../../../domain/permissions.ts';
 import type { Kit } from '../index.ts';
 import type { ListColumn, ListFilter } from '../list.ts';
 import { teamOptions } from '../teams/choice.ts';
-import { type Action, type Cell, cell, type Tone } from '../view.ts';
+import { type Action, type Cell, cell, shortOf, type Tone } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
-import { type KeyPlace, pathOf, scopeOf, shortOf } from './place.ts';
+import { type KeyPlace, pathOf, scopeOf } from './place.ts';
 
 const STATES: Record<KeyState, { text: string; tone: Tone }> = {
   active: { text: 'Active', tone: 'good' },

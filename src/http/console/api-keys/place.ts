@@ -90,8 +90,3 @@ export function mayDo(place: KeyPlace, { key, caller }: Pick<KeySubject, 'key' |
 export function pathOf({ path }: KeyPlace, { id }: Pick<ApiKey, 'id'>): string {
   return `${path}/${id}`;
 }
-
-/** A key as people tell it from others: how it begins and how it ends. */
-export function shortOf({ prefix, lastFour }: Pick<ApiKey, 'prefix' | 'lastFour'>): string {
-  return `${prefix}…${lastFour}`;
-}

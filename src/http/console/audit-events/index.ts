@@ -1,9 +1,10 @@
 /** The audit trail: what happened, by whom and to what; each event in full, and all of them as a file. */
+
 import { Readable } from 'node:stream';
 import type { RecordedAuditEvent } from '../../../domain/audit-events.ts';
 import { actsInRoot, type Caller, teamReach } from '../../../domain/authorization.ts';
 import { isUuid } from '../../../domain/names.ts';
-import { AppError } from '../../../errors.ts';
+import { found } from '../../found.ts';
 import type { Kit } from '../index.ts';
 import { teamOptions } from '../teams/choice.ts';
 import { type Cell, cell } from '../view.ts';
@@ -86,8 +87,7 @@ export function addAuditEvents(kit: Kit): void {
 
   // After the file, which would be an id otherwise.
   routes.get(`${PATH}/:id`, 'audit_events.list', async (ctx, visitor) => {
-    const event = await auditEvents.find(String(ctx.params.id), teamReach(visitor.caller));
-    if (event === undefined) throw new AppError('not_found', 'There is no such event.');
+    const event = found(await auditEvents.find(String(ctx.params.id), teamReach(visitor.caller)), 'event');
     const team = event.teamId === null ? undefined : await domain.teams.find(event.teamId);
     show.detail(ctx, visitor, {
       title: event.action,

@@ -14,7 +14,7 @@ import { clientCommands } from '../registrations/token-commands.ts';
 import { scopeChoice } from '../scope-choice.ts';
 import { checked, checkedIn, type SecretPage } from '../show.ts';
 import { nameOf, pathOf, USERS, userOf } from '../users/subject.ts';
-import { cell, type Field, type Option, type ScopeGroup, type Section } from '../view.ts';
+import { cell, type Field, type Option, type ScopeGroup, type Section, shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 
 const PATH = `${USERS}/:id/hand-over/:key`;
@@ -158,7 +158,7 @@ function aboutKey({ key, rights, forClient }: KeyRights): Section {
       lead: `What belongs to a person nothing else can do: ${personal.join(', ')}. No script should need it.`,
     }),
     facts: [
-      { label: 'Key', value: cell.code(`${key.prefix}…${key.lastFour}`) },
+      { label: 'Key', value: cell.code(shortOf(key)) },
       { label: 'Team', value: cell.text(key.teamName) },
       { label: 'May do', value: cell.words(rights, 'Nothing at the moment') },
       { label: 'Last used', value: cell.date(isUnused ? null : key.lastAccessAt, 'Never') },

@@ -3,9 +3,10 @@
  * None of the three happens from any other page.
  */
 import type { Context } from 'koa';
+import type { Actor } from '../../../domain/audit.ts';
 import { requireTeamInReach, teamReach } from '../../../domain/authorization.ts';
 import type { LeaverPreview } from '../../../domain/leavers.ts';
-import type { User } from '../../../domain/users.ts';
+import type { User, UserScope } from '../../../domain/users.ts';
 import { AppError } from '../../../errors.ts';
 import type { Kit } from '../index.ts';
 import { noticed } from '../notices.ts';
@@ -84,36 +85,34 @@ export function addLeavers(kit: Kit): void {
     );
   }
 
-  routes.get(`${USERS}/:id/disable`, 'users.update', (ctx, visitor) => ask(ctx, visitor, DISABLE));
-  routes.post(`${USERS}/:id/disable`, 'users.update', async (ctx, visitor, form) => {
-    const { caller } = visitor;
-    const user = await userOf(kit, ctx, visitor);
-    const scope = { ...teamReach(caller), version: form.get('version') };
-    return routes.attempt(
-      ctx,
-      visitor,
-      async () => {
-        await users.update(user.id, { enabled: false }, scope, caller.actor);
-        return noticed(pathOf(user), 'disabled');
-      },
-      (problems, status) => ask(ctx, visitor, DISABLE, problems, status),
-    );
-  });
+  /** @param end does it to the user as they were read, and says where to go on */
+  function addWay(
+    way: Way,
+    need: 'users.update' | 'users.delete',
+    end: (user: User, scope: UserScope, actor: Actor) => Promise<string>,
+  ): void {
+    const path = `${USERS}/:id/${way.path}`;
+    routes.get(path, need, (ctx, visitor) => ask(ctx, visitor, way));
+    routes.post(path, need, async (ctx, visitor, form) => {
+      const { caller } = visitor;
+      const user = await userOf(kit, ctx, visitor);
+      const scope = { ...teamReach(caller), version: form.get('version') };
+      return routes.attempt(
+        ctx,
+        visitor,
+        () => end(user, scope, caller.actor),
+        (problems, status) => ask(ctx, visitor, way, problems, status),
+      );
+    });
+  }
 
-  routes.get(`${USERS}/:id/delete`, 'users.delete', (ctx, visitor) => ask(ctx, visitor, DELETE));
-  routes.post(`${USERS}/:id/delete`, 'users.delete', async (ctx, visitor, form) => {
-    const { caller } = visitor;
-    const user = await userOf(kit, ctx, visitor);
-    const scope = { ...teamReach(caller), version: form.get('version') };
-    return routes.attempt(
-      ctx,
-      visitor,
-      async () => {
-        await users.delete(user.id, caller.actor, scope);
-        return noticed(USERS, 'deleted');
-      },
-      (problems, status) => ask(ctx, visitor, DELETE, problems, status),
-    );
+  addWay(DISABLE, 'users.update', async (user, scope, actor) => {
+    await users.update(user.id, { enabled: false }, scope, actor);
+    return noticed(pathOf(user), 'disabled');
+  });
+  addWay(DELETE, 'users.delete', async (user, scope, actor) => {
+    await users.delete(user.id, actor, scope);
+    return noticed(USERS, 'deleted');
   });
 
   const remove = `${USERS}/:id/teams/:team/remove`;

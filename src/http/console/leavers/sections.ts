@@ -11,7 +11,7 @@ import { mayUse } from '../navigation.ts';
 import { APPS } from '../oauth-apps/subject.ts';
 import { CLIENTS } from '../oauth-clients/subject.ts';
 import { pathOf } from '../users/subject.ts';
-import { type Cell, cell, type Section } from '../view.ts';
+import { type Cell, cell, type Section, shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 
 interface Leaving {
@@ -37,7 +37,7 @@ function keysSection(visitor: Visitor, { user, team, keys, hasMoreKeys }: Leaver
   const handOver = (key: LeavingKey) =>
     `${pathOf(user)}/hand-over/${key.id}?${new URLSearchParams({ from: leaving.from })}`;
   const rows = keys.map((key): Cell[] => [
-    cell.text(key.name, `${key.prefix}…${key.lastFour}`),
+    cell.text(key.name, shortOf(key)),
     ...(team === undefined ? [cell.text(key.teamName)] : []),
     key.scopes === null ? cell.text('All they may do') : cell.words(key.scopes, 'Nothing'),
     cell.date(key.lastUsedAt, 'Never used', key.isRecent ? 'In use' : undefined),

@@ -1,6 +1,6 @@
 /** The app a page is about. */
 import type { OauthApp } from '../../../domain/oauth-apps.ts';
-import { AppError } from '../../../errors.ts';
+import { found } from '../../found.ts';
 import type { Kit } from '../index.ts';
 import type { Back } from '../show.ts';
 
@@ -16,7 +16,5 @@ export function backTo(app: OauthApp): Back {
 
 /** By id or client_id. @throws AppError `not_found` */
 export async function findApp({ domain }: Pick<Kit, 'domain'>, reference: unknown): Promise<OauthApp> {
-  const app = await domain.oauthApps.find(String(reference));
-  if (app === undefined) throw new AppError('not_found', 'There is no such OAuth2 app.');
-  return app;
+  return found(await domain.oauthApps.find(String(reference)), 'OAuth2 app');
 }

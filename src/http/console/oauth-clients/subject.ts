@@ -1,7 +1,7 @@
 /** The client a page is about. */
 import { teamReach } from '../../../domain/authorization.ts';
 import type { OauthClient } from '../../../domain/oauth-clients.ts';
-import { AppError } from '../../../errors.ts';
+import { found } from '../../found.ts';
 import type { Kit } from '../index.ts';
 import type { Back } from '../show.ts';
 import type { Visitor } from '../visitor.ts';
@@ -22,7 +22,5 @@ export async function findClient(
   reference: unknown,
   { caller }: Pick<Visitor, 'caller'>,
 ): Promise<OauthClient> {
-  const client = await domain.oauthClients.find(String(reference), teamReach(caller));
-  if (client === undefined) throw new AppError('not_found', 'There is no such OAuth2 client.');
-  return client;
+  return found(await domain.oauthClients.find(String(reference), teamReach(caller)), 'OAuth2 client');
 }

@@ -36,7 +36,7 @@ interface OverviewPage {
 }
 
 /** What a kind is called when there are many of it. */
-export const KIND_NAMES: Record<CredentialKind, string> = {
+const KIND_NAMES: Record<CredentialKind, string> = {
   personal_key: 'Personal keys',
   team_key: 'Team keys',
   oauth2_client: 'OAuth2 Clients',

@@ -1,12 +1,14 @@
 /** Secrets of apps and clients: a second one, one for another with both good for a while, and the end of one. */
+
 import type { OperationId } from '../../../domain/authorization.ts';
 import type { ClientSecret } from '../../../domain/client-secrets.ts';
-import { AppError, invalidField } from '../../../errors.ts';
+import { invalidField } from '../../../errors.ts';
+import { found } from '../../found.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import { noticed } from '../notices.ts';
 import { NO_PROBLEMS, type Problems } from '../problems.ts';
-import { type Cell, cell, type Field, type Option, type Section } from '../view.ts';
+import { type Cell, cell, type Field, type Option, type Section, shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import type { FormValues } from './index.ts';
 import type { Snippet } from './token-commands.ts';
@@ -139,8 +141,10 @@ export function addClientSecretPages<One extends Owner>(kit: Kit, pages: SecretP
 
   routes.get(`${path}/:id/secrets/:secret/end`, operations.end, async (ctx, visitor) => {
     const { owner, secrets } = await find(ctx.params.id, visitor);
-    const secret = secrets.find(({ id }) => id === ctx.params.secret);
-    if (secret === undefined) throw new AppError('not_found', 'There is no such client secret.');
+    const secret = found(
+      secrets.find(({ id }) => id === ctx.params.secret),
+      'client secret',
+    );
     const isLast = secrets.length === 1;
     show.form(ctx, visitor, {
       title: `End the secret ${shortOf(secret)}`,
@@ -173,11 +177,6 @@ function chosen(form: FormValues, name: string, options: readonly Option[]): num
   const value = form.get(name) ?? '';
   if (!options.some((option) => option.value === value)) throw invalidField(name, 'must be one of those above');
   return value === '' ? undefined : Number(value);
-}
-
-/** As it is told from others: how it begins and how it ends. */
-export function shortOf({ prefix, lastFour }: Pick<ClientSecret, 'prefix' | 'lastFour'>): string {
-  return `${prefix}…${lastFour}`;
 }
 
 /** @param path of the app or client */

@@ -4,6 +4,7 @@ import type { OauthApp } from '../../../domain/oauth-apps.ts';
 import type { OauthClient } from '../../../domain/oauth-clients.ts';
 import { isScope } from '../../../domain/permissions.ts';
 import type { ResourceServers } from '../../../domain/resource-servers.ts';
+import { shellQuote } from '../../shell-quote.ts';
 
 export interface Snippet {
   title: string;
@@ -75,7 +76,7 @@ export async function clientCommands(
     { title: 'Get a token', text: getToken },
     {
       title: 'Call an API with it',
-      text: `curl --include --header "Authorization: Bearer ${tokenFrom(getToken)}" \\\n  ${quote(
+      text: `curl --include --header "Authorization: Bearer ${tokenFrom(getToken)}" \\\n  ${shellQuote(
         reads ? `${issuer}/api/v1/providers` : `${issuer}/oauth2/verify${target}`,
       )}`,
     },
@@ -124,11 +125,10 @@ function curl(url: string, parts: readonly string[]): string {
   const comments = parts.filter((part) => part.startsWith('#'));
   const options = parts
     .filter((part) => !part.startsWith('#'))
-    .map((part) => (part.startsWith('--') ? part : `--data-urlencode ${part.startsWith('"') ? part : quote(part)}`));
-  return [...comments, ['curl', quote(url), ...options].join(' \\\n  ').replace('curl \\\n  ', 'curl ')].join('\n');
-}
-
-/** For a POSIX shell. */
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+    .map((part) =>
+      part.startsWith('--') ? part : `--data-urlencode ${part.startsWith('"') ? part : shellQuote(part)}`,
+    );
+  return [...comments, ['curl', shellQuote(url), ...options].join(' \\\n  ').replace('curl \\\n  ', 'curl ')].join(
+    '\n',
+  );
 }

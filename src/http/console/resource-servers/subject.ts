@@ -1,6 +1,8 @@
 /** The resource server a page is about, and who was allowed its scopes. */
+
 import type { ResourceServer, ScopeHolder } from '../../../domain/resource-servers.ts';
 import { AppError } from '../../../errors.ts';
+import { found } from '../../found.ts';
 import type { Kit } from '../index.ts';
 import type { Back } from '../show.ts';
 import { type Cell, cell, type Section } from '../view.ts';
@@ -22,9 +24,7 @@ export function backTo(server: ResourceServer): Back {
 
 /** @throws AppError `not_found` */
 export async function findResourceServer({ domain }: Pick<Kit, 'domain'>, id: unknown): Promise<ResourceServer> {
-  const server = await domain.resourceServers.find(String(id));
-  if (server === undefined) throw new AppError('not_found', 'There is no such resource server.');
-  return server;
+  return found(await domain.resourceServers.find(String(id)), 'resource server');
 }
 
 /** @throws AppError `failed_precondition` for the server's own API, which is as the configuration says */

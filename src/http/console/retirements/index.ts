@@ -1,12 +1,13 @@
 /** Key retirements: until when which keys may be used, and who still uses them. */
+
 import type { Context } from 'koa';
 import { actsInRoot, teamReach } from '../../../domain/authorization.ts';
 import { type RetirementDetails, USED_DAYS, type UsedKey } from '../../../domain/retirements.ts';
-import { AppError } from '../../../errors.ts';
+import { found } from '../../found.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import { teamOptions } from '../teams/choice.ts';
-import { type Action, type Cell, cell, type Fact } from '../view.ts';
+import { type Action, type Cell, cell, type Fact, shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import { addRetirementForms } from './forms.ts';
 import { RETIREMENTS, subjectOf } from './subject.ts';
@@ -44,7 +45,7 @@ export function addRetirements(kit: Kit): void {
 
   const usedKeys = defineList<UsedKey, RetirementDetails>({
     columns: [
-      { label: 'Key', cell: ({ name, prefix, lastFour }) => cell.text(name, `${prefix}…${lastFour}`) },
+      { label: 'Key', cell: (key) => cell.text(key.name, shortOf(key)) },
       { label: 'Team', cell: ({ teamName }) => cell.text(teamName) },
       { label: 'Owner', cell: ({ kind, ownerEmail }) => cell.text(kind === 'team' ? 'The team' : (ownerEmail ?? '')) },
       { label: `Requests in ${USED_DAYS} days`, cell: ({ requests }) => cell.text(requests.toLocaleString('en')) },
@@ -56,9 +57,7 @@ export function addRetirements(kit: Kit): void {
   });
 
   async function find(ctx: Context, { caller }: Visitor): Promise<RetirementDetails> {
-    const one = await retirements.find(String(ctx.params.id), teamReach(caller));
-    if (one === undefined) throw new AppError('not_found', 'There is no such retirement.');
-    return one;
+    return found(await retirements.find(String(ctx.params.id), teamReach(caller)), 'retirement');
   }
 
   routes.get(RETIREMENTS, 'key_retirements.list', async (ctx, visitor) => {

@@ -2,7 +2,7 @@
 import type { Context } from 'koa';
 import { teamReach } from '../../../domain/authorization.ts';
 import type { Team } from '../../../domain/teams.ts';
-import { AppError } from '../../../errors.ts';
+import { found } from '../../found.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import type { Tab } from '../show.ts';
@@ -24,7 +24,5 @@ export function tabsOf(visitor: Visitor, team: Team, current: 'team' | 'members'
 
 /** As far as the visitor reaches. @throws AppError `not_found` */
 export async function teamOf({ domain }: Kit, ctx: Context, { caller }: Visitor): Promise<Team> {
-  const team = await domain.teams.find(String(ctx.params.id), teamReach(caller));
-  if (team === undefined) throw new AppError('not_found', 'There is no such team.');
-  return team;
+  return found(await domain.teams.find(String(ctx.params.id), teamReach(caller)), 'team');
 }

@@ -1,8 +1,10 @@
 /** The user a page is about. */
+
 import type { Context } from 'koa';
 import { actsInRoot, teamReach } from '../../../domain/authorization.ts';
 import type { User } from '../../../domain/users.ts';
 import { AppError } from '../../../errors.ts';
+import { found } from '../../found.ts';
 import type { Kit } from '../index.ts';
 import type { Back } from '../show.ts';
 import type { Visitor } from '../visitor.ts';
@@ -24,9 +26,7 @@ export function backTo(user: User): Back {
 
 /** As far as the visitor reaches. @throws AppError `not_found` */
 export async function userOf({ domain }: Kit, ctx: Context, { caller }: Visitor): Promise<User> {
-  const user = await domain.users.find(String(ctx.params.id), teamReach(caller));
-  if (user === undefined) throw new AppError('not_found', 'There is no such user.');
-  return user;
+  return found(await domain.users.find(String(ctx.params.id), teamReach(caller)), 'user');
 }
 
 /** @throws AppError `permission_denied` for whoever acts within a team: to them users are their roles there */
