@@ -224,6 +224,7 @@ describe('making a personal key', () => {
     const stale = await open(`${TEAM}/new`, browser);
     const left = [{ teamId: other.id, roles: ['Admin'] }];
     await server.domain.users.update(both.userId, { teamRoles: left }, {}, OPERATOR);
+    await server.domain.notifications.settle();
     expect((await fillIn(server, browser, stale, { name: 'Left' })).status).toBe(403);
   });
 });
