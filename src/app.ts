@@ -142,6 +142,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     .use(engineRequest)
     .use(management.routes)
     .use(console.middleware)
+    .use(console.unknown)
     .use(mount(createLoginRoutes({ ...domain, ...engine, csrf, pages, issuer })))
     .use(mount(createInteractionRoutes({ ...domain, engine: engine.interactions, csrf, pages })))
     .use(mount(createSetupRoutes({ setup: domain.setup, csrf, pages, issuer, logIn: engine.browserSessions.logIn })))

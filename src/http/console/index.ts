@@ -55,6 +55,8 @@ export interface Kit {
 export interface Console {
   kit: Kit;
   middleware: Middleware;
+  /** For the addresses of no page; goes last. */
+  unknown: Middleware;
 }
 
 /** All pages behind a login but those of the account room, which are added to `kit`. */
@@ -93,5 +95,5 @@ export function createConsole({ domain, issuer, pages, csrf, sessionOf, pageToke
   addResourceServers(kit);
   addSignInSettings(kit);
   addSigningKeys(kit);
-  return { kit, middleware: kit.routes.router.routes() as Middleware };
+  return { kit, middleware: kit.routes.router.routes() as Middleware, unknown: kit.routes.unknown };
 }

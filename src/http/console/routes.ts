@@ -3,7 +3,7 @@
  * they may, whether the form is ours; so that no page can forget it.
  */
 import Router from '@koa/router';
-import type { Context } from 'koa';
+import type { Context, Middleware } from 'koa';
 import type { Audit } from '../../domain/audit.ts';
 import { authorize, type OperationId } from '../../domain/authorization.ts';
 import { AppError, type Kind } from '../../errors.ts';
@@ -39,6 +39,8 @@ export interface ConsoleRoutes {
   /** Every page there is, to be walked through. */
   readonly pages: readonly { method: 'GET' | 'POST'; path: string; need: Need }[];
   readonly router: Router;
+  /** After all of them: an address that has no page, told with the way around still there; a last slash too many is left out. */
+  readonly unknown: Middleware;
 }
 
 export interface ConsoleRoutesOptions {
@@ -54,6 +56,8 @@ export interface ConsoleRoutesOptions {
 /** Long lists of addresses and scopes fit, nothing more. */
 const MOST_BYTES = 128 * 1_024;
 
+const ROOMS = /^\/(?:console|account)(?:\/|$)/;
+
 /** What the person can mend in the form. */
 const MENDABLE: ReadonlySet<Kind> = new Set<Kind>([
   'invalid_argument',
@@ -67,14 +71,20 @@ const MENDABLE: ReadonlySet<Kind> = new Set<Kind>([
 export function createConsoleRoutes({ visitors, csrf, audit, settle, showError }: ConsoleRoutesOptions): ConsoleRoutes {
   const router = new Router({ sensitive: true, strict: true });
   const pages: { method: 'GET' | 'POST'; path: string; need: Need }[] = [];
+  // Of the page a request is for; what goes wrong in its form is told with it.
+  const needs = new WeakMap<Context, Need>();
 
-  function refuse(ctx: Context, { caller }: Visitor, need: Need, error: unknown): void {
+  function refuse(ctx: Context, { caller }: Visitor, error: unknown): void {
     if (!(error instanceof AppError) || error.kind !== 'permission_denied') return;
-    noteRefusal(audit, ctx, caller, { operation: need, status: error.status, reason: error.message });
+    noteRefusal(audit, ctx, caller, {
+      operation: needs.get(ctx) ?? 'self',
+      status: error.status,
+      reason: error.message,
+    });
   }
 
-  function fail(ctx: Context, visitor: Visitor, need: Need, error: unknown): void {
-    refuse(ctx, visitor, need, error);
+  function fail(ctx: Context, visitor: Visitor, error: unknown): void {
+    refuse(ctx, visitor, error);
     if (!(error instanceof AppError) || !error.expected || ctx.accepts('json', 'html') !== 'html') throw error;
     if (error.kind === 'resource_exhausted') ctx.set('Retry-After', '60');
     showError(ctx, visitor, error);
@@ -90,41 +100,50 @@ export function createConsoleRoutes({ visitors, csrf, audit, settle, showError }
     get(path, need, show) {
       pages.push({ method: 'GET', path, need });
       router.get(path, async (ctx) => {
+        needs.set(ctx, need);
         const visitor = await visitors.find(ctx);
         if (visitor === undefined) return toLogin(ctx, ctx.url);
         try {
           requireNeed(visitor, need);
           await show(ctx, visitor);
         } catch (error) {
-          fail(ctx, visitor, need, error);
+          fail(ctx, visitor, error);
         }
       });
     },
     post(path, need, submit) {
       pages.push({ method: 'POST', path, need });
       router.post(path, async (ctx) => {
+        needs.set(ctx, need);
         const form = await readForm(ctx, MOST_BYTES);
         const visitor = await visitors.find(ctx);
         if (visitor === undefined) return toLogin(ctx, ctx.path);
+        let acting = visitor;
         try {
           csrf.check(ctx, form, bindingOf(visitor));
           // The page was made for a team; another may have been chosen since.
-          const acting = visitor.actingIn(form.get('team') ?? '');
+          acting = visitor.actingIn(form.get('team') ?? '');
           requireNeed(acting, need);
           const next = await submit(ctx, acting, form);
           await settle();
           if (next !== undefined) redirect(ctx, next);
         } catch (error) {
-          fail(ctx, visitor, need, error);
+          fail(ctx, acting, error);
         }
       });
+    },
+    async unknown(ctx, next) {
+      const visitor = ROOMS.test(ctx.path) && ctx.method === 'GET' ? await visitors.find(ctx) : undefined;
+      if (visitor === undefined) return next();
+      if (ctx.path.endsWith('/')) return redirect(ctx, ctx.path.replace(/\/+$/, '') + ctx.search);
+      fail(ctx, visitor, new AppError('not_found', 'There is no such page. It may have been moved or deleted.'));
     },
     async attempt(ctx, visitor, work, again) {
       try {
         return await work();
       } catch (error) {
         if (!(error instanceof AppError) || !MENDABLE.has(error.kind)) throw error;
-        refuse(ctx, visitor, 'self', error);
+        refuse(ctx, visitor, error);
         await again(problemsIn(error), error.kind === 'invalid_argument' ? 422 : error.status);
         return undefined;
       }

@@ -248,6 +248,23 @@ describe('handing a key over', () => {
     expect((await fillIn(server, admin, page)).status).toBe(200);
   });
 
+  test('from the page of the key, and back to it', async () => {
+    const one = await createPerson(server);
+    const old = await keyOf(one, 'From its page');
+    const keyPage = `/console/api-keys/personal/${old.key.id}`;
+    const form = handOver(one, old.key, '').replace('?from=', '');
+    expect((await open(keyPage)).text).toContain(`href="${form}"`);
+    const asked = await open(form);
+    expect(wordsOf(asked)).toMatch(/^← From its page/);
+    const shown = await fillIn(server, admin, asked, { kind: 'team_key' });
+    expect(copiedFrom(shown)['API key']).toMatch(/^lkt_/);
+    expect(shown.text).toContain(`href="${keyPage}"`);
+    await server.domain.apiKeys.revoke(old.key.id, {}, OPERATOR);
+    expect((await open(keyPage)).text).not.toContain('hand-over');
+    const viewer = await logInAt(server, await createPerson(server, { teamId: ROOT_TEAM_ID, role: 'Viewer' }));
+    expect((await open(keyPage, viewer)).text).not.toContain('hand-over');
+  });
+
   test('a form sent twice makes one credential', async () => {
     const one = await createPerson(server);
     const old = await keyOf(one, 'Twice', { scopes: ['providers:read'] });

@@ -129,6 +129,42 @@ test('what is not there is told within the console, with the way around', async 
   expect(answer.text).toContain('<a href="/console/teams" aria-current="page">');
 });
 
+test.each(['/console/nothing/here', '/account/nothing'])('so is that %s is no page', async (path) => {
+  const answer = await admin.get(`${server.origin}${path}`);
+  expect([answer.status, wordsOf(answer)]).toEqual([404, expect.stringContaining('There is no such page.')]);
+  expect(answer.text).toContain('aria-label="Main"');
+  const stranger = await createBrowser().get(`${server.origin}${path}`);
+  expect([stranger.status, stranger.text.includes('aria-label="Main"')]).toEqual([404, false]);
+  expect((await admin.post(`${server.origin}${path}`, { csrf })).status).toBe(404);
+});
+
+test('a slash too many at the end of an address is left out', async () => {
+  const answer = await admin.get(`${server.origin}/console/users//?q=a`);
+  expect([answer.status, answer.location]).toEqual([303, `${server.origin}/console/users?q=a`]);
+  expect((await admin.get(`${server.origin}/account/`)).location).toBe(`${server.origin}/account`);
+});
+
+test.each([
+  ['user', '/console/users/new', { email: 'twice@users.example', name: 'Twice', password: 'a password of theirs' }],
+  ['team', '/console/teams/new', { name: 'Twice', policy_type: 'UNBOUND' }],
+  ['resource server', '/console/resource-servers/new', { identifier: 'https://twice.example', name: 'Twice' }],
+] as const)('a form that makes a %s, sent twice or at once, makes one and leads to it', async (_, path, more) => {
+  const form = formOn(await admin.get(`${server.origin}${path}`), path);
+  const fields = { ...form.fields, ...more };
+  const answers = await Promise.all([1, 2, 3].map(() => admin.post(form.url, fields)));
+  const later = await admin.post(form.url, fields);
+  expect([...answers, later].map(({ status }) => status)).toEqual([303, 303, 303, 303]);
+  const places = [...answers, later].map(({ location }) => new URL(location!));
+  expect(new Set(places.map(({ pathname }) => pathname)).size).toBe(1);
+  expect(places.map(({ search }) => search).sort()).toEqual([
+    '?done=already',
+    '?done=already',
+    '?done=already',
+    '?done=created',
+  ]);
+  expect(wordsOf(await admin.follow(later, server.origin))).toContain('This was done already');
+});
+
 test('a refusal is in the audit trail', async () => {
   const person = await createPerson(server, { role: 'Viewer' });
   await (await logInAt(server, person)).get(`${server.origin}/console/signing-keys`);
@@ -139,6 +175,21 @@ test('a refusal is in the audit trail', async () => {
       actor_id: person.userId,
       team_id: person.teamId,
       details: expect.objectContaining({ operation: 'signing_keys.list', status: 403 }),
+    }),
+  );
+});
+
+test('so is one inside a form, with what the form was for', async () => {
+  const person = await createPerson(server, { role: 'Viewer' });
+  const browser = await logInAt(server, person);
+  const path = '/console/api-keys/personal/new';
+  const answer = await fillIn(server, browser, path, { name: 'Too much', access: 'some', 'scopes:users:write': 'on' });
+  expect(answer.status).toBe(403);
+  expect(await server.auditEvents()).toContainEqual(
+    expect.objectContaining({
+      action: 'api_request.refused',
+      actor_id: person.userId,
+      details: expect.objectContaining({ operation: 'api_keys.create', method: 'POST', status: 403 }),
     }),
   );
 });

@@ -18,7 +18,7 @@ export function addKeyDetail(kit: Kit, place: KeyPlace): void {
       title: key.name,
       back: { text: place.title, href: place.path },
       badge: stateCell(key),
-      actions: actionsFor(place, subject),
+      actions: [...actionsFor(place, subject), ...handOver(place, key, visitor)],
       facts: [
         { label: 'Key', value: cell.code(shortOf(key), 'How it begins and how it ends. The rest is not kept.') },
         ...ownerFact(key, visitor),
@@ -26,7 +26,7 @@ export function addKeyDetail(kit: Kit, place: KeyPlace): void {
         { label: 'Scopes', value: scopesCell(key) },
         { label: 'Last used', value: cell.date(lastUse(key), 'Never') },
         { label: 'Expires', value: cell.date(key.expiresAt, 'Never') },
-        ...moreFacts(key),
+        ...moreFacts(key, visitor),
         { label: 'Created', value: cell.date(key.createdAt, '') },
         { label: 'Created by', value: cell.text(await makerOf(key, visitor)) },
         { label: 'Id', value: cell.code(key.id) },
@@ -58,6 +58,14 @@ function actionsFor(place: KeyPlace, subject: KeySubject): Action[] {
   );
 }
 
+/** For whoever looks after the keys of others: what stays when the owner leaves. */
+function handOver({ kind, isAccount }: KeyPlace, { id, userId, state }: ApiKey, visitor: Visitor): Action[] {
+  const mayMake = mayUse(visitor, 'team_keys.create') || mayUse(visitor, 'oauth_clients.create');
+  if (kind !== 'personal' || isAccount || state !== 'active') return [];
+  if (!mayMake || !mayUse(visitor, 'users.update')) return [];
+  return [{ text: 'Hand over', href: `/console/users/${userId}/hand-over/${id}` }];
+}
+
 function ownerFact({ userId, ownerEmail }: ApiKey, visitor: Visitor): Fact[] {
   if (userId === null) return [{ label: 'Acts as', value: cell.text('The service account of the team') }];
   const mayLook = actsInRoot(visitor.caller) && mayUse(visitor, 'users.get');
@@ -70,7 +78,7 @@ function teamCell({ teamId, teamName }: ApiKey, visitor: Visitor) {
   return isHere && mayUse(visitor, 'teams.get') ? cell.link(teamName, `/console/teams/${teamId}`) : cell.text(teamName);
 }
 
-function moreFacts({ previousExpiresAt, retiresAt, externalId, tokensUntil }: ApiKey): Fact[] {
+function moreFacts({ previousExpiresAt, retiresAt, externalId, tokensUntil }: ApiKey, visitor: Visitor): Fact[] {
   const isAhead = (at: Date | null) => at !== null && at.getTime() > Date.now();
   return [
     ...(isAhead(previousExpiresAt)
@@ -88,6 +96,9 @@ function moreFacts({ previousExpiresAt, retiresAt, externalId, tokensUntil }: Ap
             label: 'To be given up',
             value: cell.date(retiresAt, '', 'From then on the key is refused: replace it before'),
           },
+          ...(mayUse(visitor, 'key_retirements.list')
+            ? [{ label: 'Announced in', value: cell.link('Key retirements', '/console/retirements') }]
+            : []),
         ]),
     ...(isAhead(tokensUntil)
       ? [

@@ -7,17 +7,19 @@ import { invalidField } from '../../../errors.ts';
 import type { Form } from '../../middleware/form.ts';
 import { keyCommands } from '../api-keys/commands.ts';
 import { EXPIRY_FIELDS, expiryIn, usualExpiry } from '../api-keys/expiry.ts';
+import { pathOf as keyPath, PERSONAL } from '../api-keys/place.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import type { Problems } from '../problems.ts';
 import { clientCommands } from '../registrations/token-commands.ts';
 import { scopeChoice } from '../scope-choice.ts';
-import { checked, checkedIn, type SecretPage } from '../show.ts';
+import { type Back, checked, checkedIn, type SecretPage } from '../show.ts';
 import { nameOf, pathOf, USERS, userOf } from '../users/subject.ts';
 import { cell, type Field, type Option, type ScopeGroup, type Section, shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 
 const PATH = `${USERS}/:id/hand-over/:key`;
+const WHAT_STOPS = 'What stops';
 
 export function addHandOvers(kit: Kit): void {
   const { domain, routes, show, once } = kit;
@@ -28,7 +30,7 @@ export function addHandOvers(kit: Kit): void {
     return {
       title: `Hand over ${key.name}`,
       lead: `What is made here belongs to ${key.teamName} and stays when ${nameOf(user)} leaves. The key itself goes on until then, so that you can change over whatever uses it.`,
-      back: { text: 'What stops', href: backPath(user, from) },
+      back: backTo(user, key, from),
       sections: [aboutKey(rights)],
       action: `${pathOf(user)}/hand-over/${key.id}`,
       fields: [
@@ -83,23 +85,23 @@ export function addHandOvers(kit: Kit): void {
       visitor,
       async () => {
         const to = handOverIn(form);
-        const href = backPath(user, form.get('from'));
+        const back = backTo(user, rights.key, form.get('from'));
         const key = { id: rights.key.id, userId: user.id };
         return once.run(ctx, visitor, form, async () => {
           const made = await leavers.handOver(key, to, visitor.caller);
-          const page = await secretPage(made, href);
-          return { href, show: () => show.secret(ctx, visitor, page) };
+          const page = await secretPage(made, back);
+          return { href: back.href, show: () => show.secret(ctx, visitor, page) };
         });
       },
       again,
     );
   });
 
-  async function secretPage(made: HandedOver, href: string): Promise<SecretPage> {
-    const next = { text: 'Back to what stops', href };
+  async function secretPage(made: HandedOver, back: Back): Promise<SecretPage> {
+    const next = { ...back, text: back.text === WHAT_STOPS ? 'Back to what stops' : `To ${back.text}` };
     const options = { issuer: kit.issuer, resourceServers: domain.resourceServers };
     const lead =
-      'This is shown once. Put it where the old key is now, and see here whether it is used before you go on.';
+      'This is shown once. Put it where the old key is now, and see that it is used before the old key ends.';
     if (made.kind === 'team_key') {
       const { text } = made;
       return {
@@ -187,9 +189,10 @@ function handOverIn(form: Form): HandOver {
   }
 }
 
-/** The preview the person came from: one of ours, whatever the address says. */
-function backPath(user: User, from: string | undefined): string {
-  if (from === 'delete' || from === 'disable') return `${pathOf(user)}/${from}`;
+/** The page the person came from: one of ours, whatever the address says. */
+function backTo(user: User, key: { id: string; name: string }, from: string | undefined): Back {
   const isTeam = user.teamRoles.some(({ teamId }) => teamId === from);
-  return isTeam ? `${pathOf(user)}/teams/${from}/remove` : pathOf(user);
+  if (isTeam) return { text: WHAT_STOPS, href: `${pathOf(user)}/teams/${from}/remove` };
+  if (from === 'delete' || from === 'disable') return { text: WHAT_STOPS, href: `${pathOf(user)}/${from}` };
+  return { text: key.name, href: keyPath(PERSONAL, key) };
 }

@@ -12,7 +12,7 @@ import { backTo, findChangeable, holdersSection, pathOf, RESOURCE_SERVERS } from
 const PRECONDITION_FAILED = 412;
 
 export function addResourceServerChanges(kit: Kit): void {
-  const { domain, routes, show } = kit;
+  const { domain, routes, show, once } = kit;
   const { resourceServers } = domain;
 
   const newForm = {
@@ -23,21 +23,21 @@ export function addResourceServerChanges(kit: Kit): void {
     fields: NEW_FIELDS,
     submit: 'Register',
   };
+  const newPage = () => ({ ...newForm, hidden: once.fields() });
   routes.get(newForm.action, 'resource_servers.create', (ctx, visitor) => {
-    show.form(ctx, visitor, { ...newForm, values: NEW_VALUES });
+    show.form(ctx, visitor, { ...newPage(), values: NEW_VALUES });
   });
   routes.post(newForm.action, 'resource_servers.create', async (ctx, visitor, form) => {
-    const made = await routes.attempt(
+    const make = async () => {
+      const settings = { identifier: textOf(form, 'identifier') ?? '', ...settingsIn(form) };
+      return { href: pathOf(await resourceServers.create(settings, visitor.caller.actor)) };
+    };
+    return routes.attempt(
       ctx,
       visitor,
-      () =>
-        resourceServers.create(
-          { identifier: textOf(form, 'identifier') ?? '', ...settingsIn(form) },
-          visitor.caller.actor,
-        ),
-      (problems, status) => show.form(ctx, visitor, { ...newForm, values: form, problems }, status),
+      () => once.run(ctx, visitor, form, make),
+      (problems, status) => show.form(ctx, visitor, { ...newPage(), values: form, problems }, status),
     );
-    return made && noticed(pathOf(made), 'created');
   });
 
   function editForm(server: ResourceServer) {

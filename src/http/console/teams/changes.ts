@@ -35,7 +35,7 @@ const TYPES: Field = {
 const MOST_CHOICES = 100;
 
 export function addTeamChanges(kit: Kit): void {
-  const { domain, routes, show } = kit;
+  const { domain, routes, show, once } = kit;
   const { teams, providers } = domain;
 
   /** Those that are chosen first. What is not among the choices stays as it is. */
@@ -61,13 +61,16 @@ export function addTeamChanges(kit: Kit): void {
   });
 
   routes.post(`${TEAMS}/new`, 'teams.create', async (ctx, visitor, form) => {
-    const made = await routes.attempt(
+    const make = async () => {
+      const input = { ...ownIn(form), ...policyIn(form, []) } as TeamInput;
+      return { href: pathOf(await teams.create(input, visitor.caller.actor).catch(nameTaken)) };
+    };
+    return routes.attempt(
       ctx,
       visitor,
-      () => teams.create({ ...ownIn(form), ...policyIn(form, []) } as TeamInput, visitor.caller.actor).catch(nameTaken),
+      () => once.run(ctx, visitor, form, make),
       async (problems, status) => show.form(ctx, visitor, { ...(await createForm()), values: form, problems }, status),
     );
-    return made && noticed(pathOf(made), 'created');
   });
 
   const createForm = async () => ({
@@ -76,6 +79,7 @@ export function addTeamChanges(kit: Kit): void {
     back: { text: 'Teams', href: TEAMS },
     action: `${TEAMS}/new`,
     fields: await fieldsFor(true, undefined),
+    hidden: once.fields(),
     submit: 'Create team',
   });
 

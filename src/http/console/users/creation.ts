@@ -2,7 +2,6 @@
 import { actsInRoot, teamReach } from '../../../domain/authorization.ts';
 import { invalidField } from '../../../errors.ts';
 import type { Kit } from '../index.ts';
-import { noticed } from '../notices.ts';
 import type { Problems } from '../problems.ts';
 import { roleField, rolesChecked, rolesIn } from '../roles/choice.ts';
 import { teamField, teamNamed } from '../teams/choice.ts';
@@ -16,7 +15,7 @@ const PASSWORD: Field = {
 };
 
 export function addUserCreation(kit: Kit): void {
-  const { domain, routes, show } = kit;
+  const { domain, routes, show, once } = kit;
   const { users, teams, roles } = domain;
 
   routes.get(`${USERS}/new`, 'users.create', async (ctx, visitor) => {
@@ -34,30 +33,26 @@ export function addUserCreation(kit: Kit): void {
     const isRoot = actsInRoot(caller);
     const again = async (problems: Problems, status: number) =>
       show.form(ctx, visitor, { ...(await newUserForm(isRoot, form.get('team_id'))), values: form, problems }, status);
-    const made = await routes.attempt(
-      ctx,
-      visitor,
-      async () => {
-        const teamId = isRoot ? (await teamNamed(teams, form.get('team_id')))?.id : caller.teamId;
-        const roleIds = rolesIn(form);
-        if (teamId !== undefined && roleIds.length === 0) throw invalidField('team_roles', 'must be one at least');
-        return users
-          .create(
-            {
-              email: form.get('email') ?? '',
-              ...namesIn(form),
-              expiresAt: expiryIn(form, undefined),
-              ...(form.get('password') && { password: form.get('password')! }),
-              teamRoles: teamId === undefined ? [] : [{ teamId, roles: roleIds }],
-            },
-            caller.actor,
-            teamReach(caller),
-          )
-          .catch((error: unknown) => emailTaken(error, isRoot));
-      },
-      again,
-    );
-    return made && noticed(pathOf(made), 'created');
+    const make = async () => {
+      const teamId = isRoot ? (await teamNamed(teams, form.get('team_id')))?.id : caller.teamId;
+      const roleIds = rolesIn(form);
+      if (teamId !== undefined && roleIds.length === 0) throw invalidField('team_roles', 'must be one at least');
+      const made = await users
+        .create(
+          {
+            email: form.get('email') ?? '',
+            ...namesIn(form),
+            expiresAt: expiryIn(form, undefined),
+            ...(form.get('password') && { password: form.get('password')! }),
+            teamRoles: teamId === undefined ? [] : [{ teamId, roles: roleIds }],
+          },
+          caller.actor,
+          teamReach(caller),
+        )
+        .catch((error: unknown) => emailTaken(error, isRoot));
+      return { href: pathOf(made) };
+    };
+    return routes.attempt(ctx, visitor, () => once.run(ctx, visitor, form, make), again);
   });
 
   async function newUserForm(isRoot: boolean, teamId: string | undefined) {
@@ -76,6 +71,7 @@ export function addUserCreation(kit: Kit): void {
         PASSWORD,
         { type: 'more', name: 'more', label: 'More about them', fields: [...NAMES, EXPIRES] },
       ] satisfies Field[],
+      hidden: once.fields(),
       submit: 'Create user',
     };
   }
