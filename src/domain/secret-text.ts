@@ -48,3 +48,10 @@ export function classify(text: string): SecretTextKind {
     bytes.length === RANDOM_BYTES + 4 && crc32(bytes.subarray(0, RANDOM_BYTES)) === bytes.readUInt32BE(RANDOM_BYTES);
   return sound ? SECRET_PREFIXES[prefix as SecretPrefix] : 'malformed';
 }
+
+const WITHIN = new RegExp(`(${Object.keys(SECRET_PREFIXES).join('|')})[\\w-]{${LENGTH - 4}}`, 'g');
+
+/** The text with every secret in it as lists show it: the first eight characters and the last four. */
+export function withoutSecrets(text: string): string {
+  return text.replace(WITHIN, (secret) => `${secret.slice(0, 8)}…${secret.slice(-4)}`);
+}

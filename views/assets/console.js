@@ -102,6 +102,14 @@ document.addEventListener('click', (event) => {
   openInDialog(link);
 });
 
+/* A key that is pasted into a search would stand in the address: as lists show it, it finds the same. */
+document.addEventListener('submit', ({ target }) => {
+  if (target.method !== 'get') return;
+  for (const field of target.querySelectorAll('input')) {
+    field.value = field.value.replace(/lk[pts]_[\w-]{48}/g, (key) => `${key.slice(0, 8)}…${key.slice(-4)}`);
+  }
+});
+
 const ADDRESSES = ['base_url', 'redirect_uris', 'post_logout_redirect_uris'];
 
 /** While the addresses of an app are typed: what the server would say about them, and what was probably meant. */

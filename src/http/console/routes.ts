@@ -6,6 +6,7 @@ import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import type { Audit } from '../../domain/audit.ts';
 import { authorize, type OperationId } from '../../domain/authorization.ts';
+import { withoutSecrets } from '../../domain/secret-text.ts';
 import { AppError, type Kind } from '../../errors.ts';
 import { bindingOf } from '../browser-session.ts';
 import type { Csrf } from '../middleware/csrf.ts';
@@ -101,6 +102,8 @@ export function createConsoleRoutes({ visitors, csrf, audit, settle, showError }
       pages.push({ method: 'GET', path, need });
       router.get(path, async (ctx) => {
         needs.set(ctx, need);
+        const address = addressWithoutSecrets(ctx);
+        if (address !== undefined) return redirect(ctx, address);
         const visitor = await visitors.find(ctx);
         if (visitor === undefined) return toLogin(ctx, ctx.url);
         try {
@@ -149,6 +152,16 @@ export function createConsoleRoutes({ visitors, csrf, audit, settle, showError }
       }
     },
   };
+}
+
+/**
+ * The address of the page without any secret that was pasted into a search: it would stay in the history of the browser.
+ * What is left of it finds the same. Undefined when there is none.
+ */
+function addressWithoutSecrets({ path, querystring }: Context): string | undefined {
+  const given = [...new URLSearchParams(querystring)];
+  if (given.every(([, value]) => value === withoutSecrets(value))) return undefined;
+  return `${path}?${new URLSearchParams(given.map(([name, value]): [string, string] => [name, withoutSecrets(value)]))}`;
 }
 
 /** RFC 9700 §4.12: 303, so that no browser sends a form on. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OPERATOR } from '../../../src/domain/audit.ts';
 import { ROOT_TEAM_ID } from '../../../src/domain/permissions.ts';
 import { createExchange } from '../../oidc/token-exchange/exchange.ts';
-import { type Browser, formOn, type Visit } from '../../support/browser.ts';
+import { type Browser, createBrowser, formOn, type Visit } from '../../support/browser.ts';
 import { copiedFrom, fillIn, logInAt, wordsOf } from '../../support/console.ts';
 import { runCurl } from '../../support/curl.ts';
 import { createPerson, createTestClient, type Role } from '../../support/flows.ts';
@@ -508,6 +508,22 @@ describe('the list', () => {
     expect(names(await open(`${TEAM}?status=given_up`, browser))).toEqual(['Alpha']);
     expect(names(await open(`${TEAM}?status=active`, browser))).toEqual(['Delta']);
     expect(wordsOf(await open(TEAM, browser))).toContain('Given up');
+  });
+
+  test('a key that is pasted whole is found, and does not stay in the address', async () => {
+    const { key, text } = await server.domain.apiKeys.createTeam({ teamId: team.teamId, name: 'Leaked' }, OPERATOR);
+    const address = `${server.origin}${TEAM}?sort=name&q=${text}`;
+    const answer = await browser.get(address);
+    expect(answer.status).toBe(303);
+    const found = await browser.follow(answer, server.origin);
+    expect(found.url).toBe(
+      `${server.origin}${TEAM}?${new URLSearchParams({ sort: 'name', q: `${key.prefix}…${key.lastFour}` })}`,
+    );
+    expect(names(found)).toEqual(['Leaked']);
+    expect(found.text).not.toContain(text.slice(0, 20));
+    const login = await createBrowser().follow(await createBrowser().get(address), server.origin);
+    expect([login.status, `${login.url} ${login.text}`.includes(text.slice(0, 20))]).toEqual([200, false]);
+    await server.domain.apiKeys.delete(key.id, {}, OPERATOR);
   });
 
   test('page by page, of all teams from the root team, narrowed to one', async () => {
