@@ -37,4 +37,17 @@ export function addSigningKeyCommands(program: Command, { output, withSession }:
       const rows = made.map(({ kid, alg, signsFrom }) => [alg, kid, signsFrom]);
       output.print(made.map(wire), table(['ALG', 'KID', 'SIGNS FROM'], rows));
     });
+  signingKey
+    .command('delete')
+    .description('take one that leaked out of the key set: whatever was signed with it is refused at once')
+    .argument('<kid>', 'as `signing-key list` shows it')
+    .action(async (kid: string) => {
+      const { deleted, made } = await withSession(({ domain }) => domain.signingKeys.delete(kid, OPERATOR));
+      const rows = [deleted, ...(made ? [made] : [])].map(({ alg, kid: id }, index) => [
+        index === 0 ? 'deleted' : 'made in its place',
+        alg,
+        id,
+      ]);
+      output.print({ ...wire(deleted), replaced_by: made ? wire(made) : null }, table(['', 'ALG', 'KID'], rows));
+    });
 }

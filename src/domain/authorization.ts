@@ -80,6 +80,7 @@ export const OPERATIONS = {
   'sign_in_settings.update': { permission: 'settings:write', reach: 'root' },
   'signing_keys.list': { permission: 'settings:read', reach: 'root' },
   'signing_keys.rotate': { permission: 'settings:write', reach: 'root' },
+  'signing_keys.delete': { permission: 'settings:write', reach: 'root' },
   'resource_servers.list': { permission: 'resourceservers:read', reach: 'root' },
   'resource_servers.get': { permission: 'resourceservers:read', reach: 'root' },
   'resource_servers.create': { permission: 'resourceservers:write', reach: 'root' },

@@ -1,8 +1,10 @@
 /** The keys tokens are signed with: made on first start, sealed at rest, rotated without a token ever being refused. */
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
+import { AppError } from '../errors.ts';
 import type { Page } from '../storage/listing.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import {
+  deleteSigningKey,
   expireSigningKeys,
   insertSigningKey,
   type ListedSigningKeyRecord,
@@ -60,6 +62,16 @@ export interface SigningKeys {
    * @returns the new ones
    */
   rotate(options: { alg?: SigningAlg | undefined; now?: boolean | undefined }, actor: Actor): Promise<SigningKey[]>;
+  /** One that has not ended, by its id; undefined when there is none. */
+  find(kid: string): Promise<SigningKey | undefined>;
+  /**
+   * Takes a key that leaked out of the key set at once: whatever was signed with it, by whomever, is refused here as soon
+   * as notifications have settled, and within five seconds by whoever follows the revocation feed. If nothing replaces it
+   * yet, a new one does: at once for the key that signs. Refresh tokens and secrets of clients stay good.
+   * @returns the key as it was, and the one that was made in its place, if one was
+   * @throws AppError `not_found`
+   */
+  delete(kid: string, actor: Actor): Promise<{ deleted: SigningKey; made: SigningKey | undefined }>;
 }
 
 export interface SigningKeysOptions {
@@ -76,6 +88,19 @@ export function createSigningKeys({ db, audit, sealing, longestTokenLife }: Sign
     const sealed = sealing.seal(Buffer.from(JSON.stringify(key.private)), `signing-key ${key.kid}`);
     const made = { kid: key.kid, alg, publicJwk: { ...key.public }, privateJwk: sealed };
     return insertSigningKey(tx, made, signsIn);
+  }
+
+  async function replace(tx: Queryable, alg: SigningAlg, now: boolean, actor: Actor): Promise<SigningKey> {
+    const signsIn = now ? 0 : SIGNS_AFTER;
+    const key = await add(tx, alg, signsIn);
+    await expireSigningKeys(tx, key, signsIn + longestTokenLife + SIGNS_AFTER);
+    await audit.record(tx, {
+      action: 'signing_key.rotated',
+      actor,
+      target: { kind: 'signing_key', id: key.kid },
+      details: { alg, now },
+    });
+    return describe(key, [key]);
   }
 
   return {
@@ -114,25 +139,42 @@ export function createSigningKeys({ db, audit, sealing, longestTokenLife }: Sign
       return rows.map(({ sortKey, id, ...key }) => ({ ...describe(key, all), sortKey, id }));
     },
     async rotate({ alg, now = false }, actor) {
-      const signsIn = now ? 0 : SIGNS_AFTER;
       return db.transaction(async (tx) => {
         await lockSigningKeys(tx);
         const made = [];
-        for (const one of alg === undefined ? SIGNING_ALGS : [alg]) {
-          const key = await add(tx, one, signsIn);
-          await expireSigningKeys(tx, key, signsIn + longestTokenLife + SIGNS_AFTER);
-          await audit.record(tx, {
-            action: 'signing_key.rotated',
-            actor,
-            target: { kind: 'signing_key', id: key.kid },
-            details: { alg: one, now },
-          });
-          made.push(describe(key, [key]));
-        }
+        for (const one of alg === undefined ? SIGNING_ALGS : [alg]) made.push(await replace(tx, one, now, actor));
         return made;
       });
     },
+    async find(kid) {
+      const all = await listSigningKeys(db);
+      const key = all.find((one) => one.kid === kid);
+      return key && describe(key, all);
+    },
+    async delete(kid, actor) {
+      return db.transaction(async (tx) => {
+        await lockSigningKeys(tx);
+        const all = await listSigningKeys(tx);
+        const key = await deleteSigningKey(tx, kid);
+        if (key === undefined) throw noSuchKey();
+        const deleted = describe(key, all);
+        await audit.record(tx, {
+          action: 'signing_key.deleted',
+          actor,
+          target: { kind: 'signing_key', id: kid },
+          details: { alg: key.alg, state: deleted.state },
+        });
+        // Of those that were replaced before, none may sign again.
+        const isNeeded = deleted.state === 'signing' || key.expiresAt === null;
+        const made = isNeeded ? await replace(tx, deleted.alg, deleted.state === 'signing', actor) : undefined;
+        return { deleted, made };
+      });
+    },
   };
+}
+
+function noSuchKey(): AppError {
+  return new AppError('not_found', 'There is no such signing key. It may have left the key set already.');
 }
 
 async function generateKey(alg: SigningAlg): Promise<{ kid: string; private: JWK; public: JWK }> {
@@ -153,10 +195,11 @@ function mayHaveSigned(key: ListedSigningKeyRecord, now: number): boolean {
 
 /** @param all the live keys, whichever signs last first: of an algorithm the first whose time has come signs */
 function describe(key: ListedSigningKeyRecord, all: readonly ListedSigningKeyRecord[]): SigningKey {
+  const { kid, alg, createdAt, signsFrom, expiresAt } = key;
   const now = Date.now();
   const signer = all.find((one) => one.alg === key.alg && mayHaveSigned(one, now));
   const state = signer?.kid === key.kid ? 'signing' : mayHaveSigned(key, now) ? 'published' : 'waiting';
-  return { ...key, alg: key.alg as SigningAlg, state };
+  return { kid, alg: alg as SigningAlg, state, createdAt, signsFrom, expiresAt };
 }
 
 function nextChange(keys: SigningKeyRecord[], now: number): Date | undefined {

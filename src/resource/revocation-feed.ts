@@ -27,6 +27,8 @@ const NONE: ReadonlyMap<string, number> = new Map();
 /** An access token whose revocation is looked for. What is found out about it is kept in it. */
 export interface Revocable {
   claims: JWTPayload;
+  /** Which of the issuer's keys signed it. */
+  kid: string;
   /** Digests of all it hangs on. */
   subjects?: readonly string[];
   /** The revocations it was not among. */
@@ -117,7 +119,7 @@ export function createRevocationFeed(settings: Settings, find: FindEndpoint, key
 
   function refuseRevoked(token: Revocable): void {
     if (revocations.size > 0) {
-      token.subjects ??= subjectsOf(token.claims);
+      token.subjects ??= subjectsOf(token);
       for (const subject of token.subjects) {
         const before = revocations.get(subject);
         if (before === 0 || (before !== undefined && Number(token.claims.iat) <= before)) throw invalidToken('revoked');
@@ -147,7 +149,10 @@ function entriesOf(value: unknown): ReadonlyMap<string, number> {
 }
 
 /** What a token hangs on, as the feed names it. */
-function subjectsOf({ jti, aud, grant_id, sub, client_id, team_id, derived_from = [] }: JWTPayload): string[] {
+function subjectsOf({
+  kid,
+  claims: { jti, aud, grant_id, sub, client_id, team_id, derived_from = [] },
+}: Revocable): string[] {
   const derived = derived_from as string[];
   return [
     `token:${jti}`,
@@ -157,6 +162,7 @@ function subjectsOf({ jti, aud, grant_id, sub, client_id, team_id, derived_from 
     `member:${sub}:${team_id}`,
     `client:${client_id}`,
     `team:${team_id}`,
+    `kid:${kid}`,
     ...derived,
     ...(derived.some((word) => word.startsWith('key:')) ? [`aud_keys:${aud}`] : []),
   ].map((word) => digest(word).slice(0, 22));

@@ -83,3 +83,12 @@ export async function expireSigningKeys(
     [alg, kid, expiresIn, signsFrom],
   );
 }
+
+/** Undefined when there is none that has not ended. */
+export async function deleteSigningKey(tx: Queryable, kid: string): Promise<ListedSigningKeyRecord | undefined> {
+  const { rows } = await tx.query<ListedSigningKeyRecord>(
+    `DELETE FROM signing_keys WHERE kid = $1 AND ${LIVES} RETURNING ${LISTED}`,
+    [kid],
+  );
+  return rows[0];
+}

@@ -1,6 +1,7 @@
 /** What an administrator does besides making credentials: looks at what acts, ends many at once, settings, keys, APIs, audit. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { decodeProtectedHeader } from 'jose';
 import { OPERATOR } from '../../src/domain/audit.ts';
 import { clientCredentials, createPerson, createTestClient } from '../support/flows.ts';
 import { describeInBrowser, WITH_AND_WITHOUT } from './chromium.ts';
@@ -62,7 +63,7 @@ describeInBrowser('an administrator', () => {
       await reads(page, /saved|nothing|changed/i);
     });
 
-    test('rotates signing keys, and tokens of before stay good', async () => {
+    test('rotates signing keys, and tokens of before stay good; deletes one, and they do not', async () => {
       const { server } = stage;
       const { teamId } = await createPerson(server);
       const client = await createTestClient(server, teamId, { tokenEndpointAuthMethod: 'client_secret_post' });
@@ -74,10 +75,21 @@ describeInBrowser('an administrator', () => {
       await press(page, 'Rotate');
       await reads(page, 'New keys are published.');
       await row(page, 'Waiting').waitFor();
-      const answer = await fetch(`${server.origin}/api/v1/providers`, {
-        headers: { authorization: `Bearer ${body.access_token}` },
-      });
-      expect(answer.status).toBe(200);
+      const works = async () =>
+        (
+          await fetch(`${server.origin}/api/v1/providers`, {
+            headers: { authorization: `Bearer ${body.access_token}` },
+          })
+        ).status;
+      expect(await works()).toBe(200);
+      // It leaked.
+      const leaked = row(page, decodeProtectedHeader(body.access_token).kid!);
+      await leaked.getByRole('link', { name: 'Delete' }).click();
+      await sees(page, 'Delete the ES256 key');
+      await press(page, 'Delete this key');
+      await reads(page, 'It is deleted.');
+      expect(await leaked.count()).toBe(0);
+      expect(await works()).toBe(401);
     });
 
     test('registers an API, changes it, and takes it away', async () => {

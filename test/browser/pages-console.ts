@@ -49,6 +49,10 @@ export const CONSOLE_PAGES: readonly ListedPage[] = (
     { name: 'sign-in-settings-off', route: '/console/sign-in-settings/switch-off' },
     { name: 'sign-in-settings-sessions', route: '/console/sign-in-settings/sessions' },
     { name: 'signing-keys', route: '/console/signing-keys' },
+    {
+      ...{ name: 'signing-key-delete', route: '/console/signing-keys/:id/delete' },
+      ids: ({ signingKeyId }) => ({ id: signingKeyId }),
+    },
     { name: 'signing-keys-rotate', route: '/console/signing-keys/rotate' },
     {
       ...{ name: 'signing-keys-now', route: '/console/signing-keys/rotate' },

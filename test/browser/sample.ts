@@ -159,6 +159,7 @@ export async function createSample(server: TestServer, named: (plain: string) =>
   const [reportsSecret] = await domain.clientSecrets.list({ kind: 'app', id: reports.app.id });
   const [session] = await domain.sessions.list({ userId: admin.userId }, { limit: 1 });
   const [event] = await domain.auditEvents.list({}, { limit: 1 });
+  const [signingKey] = await domain.signingKeys.list();
 
   return {
     server,
@@ -173,6 +174,7 @@ export async function createSample(server: TestServer, named: (plain: string) =>
     secretIds: { exporter: secret.id, reports: reportsSecret!.id },
     sessionId: session!.id,
     eventId: event!.id,
+    signingKeyId: signingKey!.kid,
     resourceServer,
   };
 }

@@ -68,6 +68,7 @@ const COMMAND_OF = {
   'sign_in_settings.update': 'settings set',
   'signing_keys.list': 'signing-key list',
   'signing_keys.rotate': 'signing-key rotate',
+  'signing_keys.delete': 'signing-key delete',
   'resource_servers.list': 'resource-server list',
   'resource_servers.get': 'resource-server show',
   'resource_servers.create': 'resource-server create',
@@ -295,6 +296,20 @@ test('signing keys are rotated, and there is always one that signs', async () =>
   expect(listed[0]).toEqual({ ...rotated, state: 'waiting' });
   expect(listed.filter(({ alg }: { alg: string }) => alg === 'ES256')).toHaveLength(2);
   expect((await latchkey('signing-key', 'list')).out).toMatch(/^ALG +KID +STATE +CREATED +SIGNS FROM +EXPIRES\n/);
+  const leaked = listed.find(
+    ({ alg, state }: { alg: string; state: string }) => alg === 'ES256' && state === 'signing',
+  );
+  const deleted = await json('signing-key', 'delete', leaked.kid);
+  expect(deleted).toEqual({ ...leaked, replaced_by: expect.objectContaining({ alg: 'ES256', state: 'signing' }) });
+  const left = (await json('signing-key', 'list')).filter(({ alg }: { alg: string }) => alg === 'ES256');
+  expect(left.map(({ kid, state }: { kid: string; state: string }) => [kid, state])).toEqual([
+    [deleted.replaced_by.kid, 'signing'],
+    [rotated.kid, 'published'],
+  ]);
+  expect(await latchkey('signing-key', 'delete', leaked.kid)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('There is no such signing key'),
+  });
 });
 
 test('a schema that is behind is migrated on request only', async () => {

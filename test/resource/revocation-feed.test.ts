@@ -57,7 +57,7 @@ describe('row 81: what the issuer revokes', () => {
     team_id: TEAM,
     derived_from: ['key:k1', 'x:y'],
   };
-  const ofAll = [`team:${TEAM}`, `aud:${AUDIENCE}`];
+  const ofAll = [`team:${TEAM}`, `aud:${AUDIENCE}`, 'kid:first'];
   const ofIt = ['token:j1', 'grant:g1', 'user:u1', `member:u1:${TEAM}`, 'client:c1', 'key:k1', 'x:y'];
   const words = [...ofIt, `aud_keys:${AUDIENCE}`, ...ofAll];
 

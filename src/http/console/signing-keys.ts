@@ -1,4 +1,5 @@
-/** Signing keys: which there are, what each does now, and their rotation. */
+/** Signing keys: which there are, what each does now, their rotation, and what is done when one leaked. */
+import type { Context } from 'koa';
 import {
   JWKS_MAX_AGE,
   SIGNING_ALGS,
@@ -7,6 +8,7 @@ import {
   type SigningKey,
 } from '../../domain/signing-keys.ts';
 import { invalidField } from '../../errors.ts';
+import { found } from '../found.ts';
 import { inWords } from './durations.ts';
 import type { Kit } from './index.ts';
 import { mayUse } from './navigation.ts';
@@ -42,7 +44,7 @@ const FIELDS: readonly Field[] = [
         value: 'now',
         text: 'Now',
         warning:
-          'Only when a private key leaked: APIs that keep the key set refuse new tokens until they read it again.',
+          'APIs that keep the key set refuse new tokens until they read it again. A key that leaked is deleted in the list instead: that replaces it, too.',
       },
     ],
   },
@@ -67,10 +69,11 @@ const STATES: Section = {
 const NOW = [
   'The new keys sign from this moment on, and the former ones no more.',
   `APIs that keep the key set do not know the new keys yet. Until they read it again, within ${inWords(JWKS_MAX_AGE)}, they may refuse new tokens.`,
-  'The former keys stay in the key set until the last token they signed has expired. Until then an API also takes what somebody else signed with a key that leaked.',
+  'The former keys stay in the key set until the last token they signed has expired. If one leaked, delete it: until then an API also takes what somebody else signed with it.',
 ];
 
-export function addSigningKeys({ domain, issuer, routes, show, once, defineList }: Kit): void {
+export function addSigningKeys(kit: Kit): void {
+  const { domain, issuer, routes, show, once, defineList } = kit;
   const { signingKeys } = domain;
 
   const list = defineList<SigningKey>({
@@ -80,6 +83,13 @@ export function addSigningKeys({ domain, issuer, routes, show, once, defineList 
       { label: 'Key id', cell: ({ kid }) => cell.code(kid) },
       { label: 'Signs from', sort: 'signs_from', cell: ({ signsFrom }) => cell.date(signsFrom, '') },
       { label: 'Leaves the key set', cell: ({ expiresAt }) => cell.date(expiresAt, 'When it is replaced') },
+      {
+        label: '',
+        cell: ({ kid }, visitor) =>
+          mayUse(visitor, 'signing_keys.delete')
+            ? cell.actions({ text: 'Delete', href: `${PATH}/${kid}/delete`, danger: true })
+            : cell.text(''),
+      },
     ],
     filters: () => [
       { name: 'alg', label: 'Algorithm', options: SIGNING_ALGS.map((alg) => ({ value: alg, text: alg })) },
@@ -142,6 +152,36 @@ export function addSigningKeys({ domain, issuer, routes, show, once, defineList 
       )
       .then((next) => next),
   );
+  addDeletion(kit);
+}
+
+/** Of what leaves the key set at once. */
+function addDeletion({ domain, routes, show }: Kit): void {
+  const { signingKeys } = domain;
+  const keyOf = async (ctx: Context) => found(await signingKeys.find(String(ctx.params.id)), 'signing key');
+  const form = ({ kid, alg, state }: SigningKey) => ({
+    title: `Delete the ${alg} key`,
+    lead: `For a key that somebody else may have. Key id: ${kid}`,
+    back: BACK,
+    ends: [
+      'Whatever was signed with it is refused: here at once, by APIs with the middleware within five seconds.',
+      `Other APIs refuse it when they read the key set again, which they should within ${inWords(JWKS_MAX_AGE)}.`,
+      ...(state === 'signing' ? ['A new key is made in its place and signs at once.'] : []),
+      'Apps and clients have to get new access tokens. What they get them with stays good: refresh tokens, secrets, API keys.',
+    ],
+    action: `${PATH}/${kid}/delete`,
+    fields: [],
+    submit: 'Delete this key',
+    danger: true,
+  });
+
+  routes.get(`${PATH}/:id/delete`, 'signing_keys.delete', async (ctx, visitor) => {
+    show.form(ctx, visitor, form(await keyOf(ctx)));
+  });
+  routes.post(`${PATH}/:id/delete`, 'signing_keys.delete', async (ctx, visitor) => {
+    await signingKeys.delete(String(ctx.params.id), visitor.caller.actor);
+    return noticed(PATH, 'deleted');
+  });
 }
 
 const USUAL = new Map([

@@ -54,13 +54,31 @@ export function createSigningKeyOperations({ signingKeys }: { signingKeys: Signi
           .meta({
             description:
               'Sign with the new key at once, because the old one leaked. APIs that keep the key set refuse new tokens ' +
-              'until they fetch it again. What the old key signed stays valid',
+              'until they fetch it again. What the old key signed stays valid until that key is deleted',
           }),
       }),
       answer: z.object({ values: z.array(SIGNING_KEY) }),
       handle: async ({ body, caller }) => ({
         body: { values: (await signingKeys.rotate(body, caller.actor)).map(toWire) },
       }),
+    }),
+    operation({
+      id: 'signing_keys.delete',
+      method: 'DELETE',
+      path: `${PATH}/{id}`,
+      tag: TAG,
+      summary: 'Take a signing key that leaked out of the key set: whatever was signed with it is refused at once',
+      answer: z.object({
+        value: SIGNING_KEY.meta({ description: 'The key as it was' }),
+        replaced_by: SIGNING_KEY.nullable().meta({
+          description: 'Made in its place; null when it was replaced already',
+        }),
+      }),
+      errors: ['not_found'],
+      async handle({ params, caller }) {
+        const { deleted, made } = await signingKeys.delete(params.id, caller.actor);
+        return { body: { value: toWire(deleted), replaced_by: made === undefined ? null : toWire(made) } };
+      },
     }),
   ];
 }

@@ -14,6 +14,7 @@ import search from './0012-search.ts';
 import leavers from './0013-leavers.ts';
 import scopeHolders from './0014-scope-holders.ts';
 import overview from './0015-overview.ts';
+import signingKeys from './0016-signing-keys.ts';
 
 export interface Migration {
   number: number;
@@ -37,6 +38,7 @@ export const MIGRATIONS: readonly Migration[] = [
   leavers,
   scopeHolders,
   overview,
+  signingKeys,
 ].map((sql, index) => ({
   number: index + 1,
   ...sql,

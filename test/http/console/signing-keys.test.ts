@@ -66,6 +66,22 @@ test('a key that leaked is replaced now, after the page has said what that does'
   expect(wordsOf(done)).toMatch(/ES256 Signing .* ES256 Published /);
 });
 
+test('a key that leaked is deleted from the list, after the page has said what that does', async () => {
+  const kid = await signer('ES256');
+  const list = await open();
+  expect(list.text).toContain(`href="${PATH}/${kid}/delete"`);
+  const ask = await open(`/${kid}/delete`);
+  expect(wordsOf(ask)).toContain('A new key is made in its place and signs at once.');
+  const waiting = (await server.domain.signingKeys.list()).find(({ state }) => state === 'waiting')!;
+  expect(wordsOf(await open(`/${waiting.kid}/delete`))).not.toContain('signs at once');
+  const done = await fillIn(server, admin, ask);
+  expect([done.status, wordsOf(done)]).toEqual([200, expect.stringContaining('It is deleted.')]);
+  expect(wordsOf(done)).not.toContain(kid);
+  expect(await published()).not.toContain(kid);
+  expect(await signer('ES256')).not.toBe(kid);
+  expect((await fillIn(server, admin, ask)).status).toBe(404);
+});
+
 test('all are rotated, once however often the form is sent', async () => {
   const before = (await published()).length;
   const form = formOn(await open('/rotate'), '/rotate');
@@ -106,6 +122,7 @@ describe('row 109: who may', () => {
       const { csrf } = formOn(await browser.get(`${server.origin}/account`), '/logout').fields;
       const fields = { csrf: csrf!, team: person.teamId, alg: '', when: 'later', once: 'x' };
       expect((await browser.post(`${server.origin}${PATH}/rotate`, fields)).status).toBe(403);
+      expect((await browser.post(`${server.origin}${PATH}/${before[0]}/delete`, fields)).status).toBe(403);
     }
     expect(await published()).toEqual(before);
   });

@@ -98,6 +98,7 @@ sign_in_settings.get         401 403 403 403 403 200 200 403 403 403 403
 sign_in_settings.update      401 403 403 403 403 200 200 403 403 403 403
 signing_keys.list            401 403 403 403 403 200 200 403 403 403 403
 signing_keys.rotate          401 403 403 403 403 200 200 403 403 403 403
+signing_keys.delete          401 403 403 403 403 200 200 403 403 403 403
 resource_servers.list        401 403 403 403 403 200 200 403 403 403 403
 resource_servers.get         401 403 403 403 403 200 200 403 403 403 403
 resource_servers.create      401 403 403 403 403 200 200 403 403 403 403

@@ -177,6 +177,10 @@ export const EXAMPLES: Record<OperationId, Make> = {
   'sign_in_settings.update': fixed('/api/v1/settings/sign-in', { oauth2_authorization_server_enabled: true }),
   'signing_keys.list': fixed('/api/v1/signing_keys'),
   'signing_keys.rotate': fixed('/api/v1/signing_keys:rotate', { alg: 'EdDSA' }),
+  'signing_keys.delete': async ({ server }) => {
+    const [made] = await server.domain.signingKeys.rotate({ alg: 'EdDSA' }, OPERATOR);
+    return { path: `/api/v1/signing_keys/${made!.kid}` };
+  },
   'resource_servers.list': fixed(SERVERS),
   'resource_servers.get': at(resourceServer),
   'resource_servers.create': async () => ({

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeProtectedHeader } from 'jose';
 import { type Api, type ApiCall, createApi, fieldsOf } from '../../support/api.ts';
-import { clientCredentials, createTestClient } from '../../support/flows.ts';
+import { clientCredentials, createTestClient, introspect } from '../../support/flows.ts';
+import { digestOf, readFeed } from '../../support/revocation-feed.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/);
@@ -89,6 +90,85 @@ test('a key that leaked is replaced now: it signs no more, and what it signed st
   ]);
   expect(await published()).toEqual(expect.arrayContaining([old, made.kid]));
   expect((await api.call({ as: before, path: '/api/v1/providers' })).status).toBe(200);
+});
+
+describe('a key that somebody else has', () => {
+  const remove = (kid: string) => call(`/${kid}`, { method: 'DELETE' });
+
+  test('row 81: is deleted: what was signed with it is refused at once, and another signs', async () => {
+    const client = await createTestClient(server, await api.team(), { tokenEndpointAuthMethod: 'client_secret_post' });
+    const signed = async () => (await clientCredentials(server, client)).body.access_token as string;
+    const works = async (token: string) => (await api.call({ as: token, path: '/api/v1/providers' })).status;
+    const before = await signed();
+    const { kid } = decodeProtectedHeader(before);
+    expect([await works(before), (await introspect(server, client, before)).body.active]).toEqual([200, true]);
+
+    const { status, body } = await remove(kid!);
+    expect([status, body.value.kid, body.value.state]).toEqual([200, kid, 'signing']);
+    expect(body.replaced_by).toEqual({ ...body.replaced_by, alg: 'ES256', state: 'signing', expires_at: null });
+    expect([await works(before), (await introspect(server, client, before)).body]).toEqual([401, { active: false }]);
+    expect(await published()).not.toContain(kid);
+    expect((await readFeed(server)).payload.revocations[digestOf(`kid:${kid}`)]).toBe(0);
+    const after = await signed();
+    expect([decodeProtectedHeader(after).kid, await works(after)]).toEqual([body.replaced_by.kid, 200]);
+    expect((await remove(kid!)).status).toBe(404);
+    expect(await server.auditEvents()).toContainEqual(
+      expect.objectContaining({
+        action: 'signing_key.deleted',
+        target_id: kid,
+        details: { alg: 'ES256', state: 'signing' },
+      }),
+    );
+  });
+
+  test('waits for its time: another waits in its place, and the one that signs goes on', async () => {
+    const [[signing]] = (await statesOf('RS256')) as [[string, string]];
+    const [waiting] = (await rotate({ alg: 'RS256' })).body.values;
+    const { body } = await remove(waiting.kid);
+    expect([body.value.state, body.replaced_by.state]).toEqual(['waiting', 'waiting']);
+    expect(await statesOf('RS256')).toEqual([
+      [body.replaced_by.kid, 'waiting'],
+      [signing, 'signing'],
+    ]);
+  });
+
+  test('signs, while another waits: neither that one nor a former one signs in its place', async () => {
+    await rotate({ alg: 'EdDSA', now: true });
+    await rotate({ alg: 'EdDSA' });
+    const [, signing] = (await statesOf('EdDSA')).map(([kid]: [string]) => kid);
+    const { body } = await remove(signing);
+    expect(body.value.state).toBe('signing');
+    const states = await statesOf('EdDSA');
+    expect(states[0]).toEqual([body.replaced_by.kid, 'signing']);
+    expect(new Set(states.slice(1).map(([, state]: [string, string]) => state))).toEqual(new Set(['published']));
+  });
+
+  test('signs no more: nothing is made in its place', async () => {
+    const states = await statesOf('EdDSA');
+    const { body } = await remove(states.at(-1)[0]);
+    expect([body.value.state, body.replaced_by]).toEqual(['published', null]);
+    expect(await statesOf('EdDSA')).toEqual(states.slice(0, -1));
+  });
+
+  test('is deleted by two at once: one of them is told that it is gone, and one key is made', async () => {
+    const [kid] = (await statesOf('ES256')).find(([, state]: [string, string]) => state === 'signing');
+    const before = await published();
+    const answers = await Promise.all([remove(kid), remove(kid)]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 404]);
+    expect(await published()).toHaveLength(before.length);
+  });
+
+  test('one that has left the key set by itself is not in the feed', async () => {
+    const [made] = (await rotate({ alg: 'RS256' })).body.values;
+    await server.db.query("UPDATE signing_keys SET expires_at = now() - interval '1 second' WHERE kid = $1", [
+      made.kid,
+    ]);
+    expect((await remove(made.kid)).status).toBe(404);
+    await server.db.query('DELETE FROM signing_keys WHERE kid = $1', [made.kid]);
+    await server.domain.notifications.settle();
+    expect((await readFeed(server)).payload.revocations).not.toHaveProperty(digestOf(`kid:${made.kid}`));
+    await rotate({ alg: 'RS256' });
+  });
 });
 
 test('all of them are rotated when none is named, once for one Idempotency-Key', async () => {
