@@ -100,8 +100,18 @@ async function pathsOf(
     const searches = [KEYS.commonName, KEYS.rareName, 'nothing at all', 'user77@'].map(
       (q) => `q=${encodeURIComponent(q)}`,
     );
+    const states = path.endsWith('credentials')
+      ? ['status=inactive', 'status=inactive&sort=created_at']
+      : /personal$|api-keys\/team$/.test(path)
+        ? ['status=expired', 'status=given_up', 'status=given_up&sort=created_at', 'status=active&sort=created_at']
+        : [];
     const queries = [
       ...searches,
+      // The corners: a state most keys have or few, also with a search; events of which each has one, and none has both.
+      ...states.flatMap((one) => [one, ...searches.map((q) => `${one}&${q}`)]),
+      ...(path.endsWith('audit')
+        ? ['action=api_key.created&outcome=refused', 'action=user.login_refused&outcome=success']
+        : []),
       'status=active',
       'status=revoked',
       'sort=name',

@@ -25,11 +25,26 @@ export async function seedConsole(connectionString: string): Promise<void> {
        SELECT gen_random_uuid(), user_id, team_id, 'app_bench' || n, '{"openid": {"scope": "openid"}}', now() + interval '90 days'
        FROM memberships, generate_series(1, 20) AS n`,
     );
+    // The oldest keys have expired, as in life, and of those that begin as keys once did, and of one team, all are given up.
+    await db.query(
+      `UPDATE api_keys SET expires_at = created_at + interval '1 second' * $1 / 4 WHERE status = 1
+         AND created_at < now() - interval '1 second' * $1 * 0.55`,
+      [KEYS.count],
+    );
+    await db.query(
+      `UPDATE api_keys SET prefix = 'lkp_0000' WHERE kind = 'personal' AND created_at < now() - interval '1 second' * $1 / 4`,
+      [KEYS.count],
+    );
+    await db.query(
+      `INSERT INTO retirements (team_id, prefix, retires_at) VALUES (NULL, 'lkp_0', now() - interval '1 day'),
+         ($1, NULL, now() - interval '1 day')`,
+      [KEYS.largeTeam],
+    );
     await db.query(
       `INSERT INTO audit_events (occurred_at, action, outcome, actor_kind, actor_id, team_id, target_kind, target_id, ip)
        SELECT now() - make_interval(secs => n * 10), (ARRAY['api_key.created', 'user.logged_in', 'api_key.revoked', 'user.login_refused'])[1 + n % 4],
          CASE n % 4 WHEN 3 THEN 'refused' ELSE 'success' END, 'user', $1, $2, 'api_key', $1, '192.0.2.1'
-       FROM generate_series(1, 200000) AS n`,
+       FROM generate_series(1, 1000000) AS n`,
       [KEYS.busyUser, KEYS.largeTeam],
     );
     await db.query(

@@ -13,6 +13,8 @@ export interface AuditEvents {
    * @param scope `teamId` leaves only what happened in that team
    */
   list(scope: { teamId?: string | undefined }, page: Page): Promise<RecordedAuditEvent[]>;
+  /** The actions there are events of, in whichever team, by name. */
+  actions(): Promise<string[]>;
   /** One event of this scope. */
   find(id: string, scope: { teamId?: string | undefined }): Promise<RecordedAuditEvent | undefined>;
   /** Events as they are written, each once, until `signal` is aborted. @throws AppError `unavailable` */
@@ -64,6 +66,7 @@ export function createAuditEvents({ db }: { db: Queryable }): AuditEvents {
 
   return {
     list: (scope, page) => storage.listAuditEvents(db, scope, page),
+    actions: () => storage.listAuditActions(db),
     async find(id, { teamId }) {
       // As many digits as fit a bigint whatever they are.
       if (!/^\d{1,18}$/.test(id)) return undefined;

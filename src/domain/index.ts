@@ -109,7 +109,7 @@ export function createDomain({ db, secrets, lifetimes, peppers, onError, onAvail
     credentialUses,
     oauthApps: createOauthApps({ db, audit }),
     oauthClients,
-    leavers: createLeavers({ db, audit, authority, lastUsed, apiKeys, oauthClients }),
+    leavers: createLeavers({ db, audit, authority, lastUsed, sessions, apiKeys, oauthClients }),
     registrations: createRegistrations({ db, notifications }),
     providers: createProviders({ db, audit }),
     retirements,

@@ -11,6 +11,7 @@ import { createHandOvers, type HandOvers, type HandOversOptions } from './hand-o
 import type { LastUsed } from './last-used.ts';
 import { isUuid } from './names.ts';
 import { ROOT_TEAM_ID } from './permissions.ts';
+import type { Sessions } from './sessions.ts';
 import type { User } from './users.ts';
 
 /** Of each kind at most this many are listed. */
@@ -58,9 +59,10 @@ export interface Leavers extends HandOvers {
 
 export interface LeaversOptions extends HandOversOptions {
   lastUsed: Pick<LastUsed, 'flush'>;
+  sessions: Pick<Sessions, 'count'>;
 }
 
-export function createLeavers({ db, lastUsed, ...options }: LeaversOptions): Leavers {
+export function createLeavers({ db, lastUsed, sessions, ...options }: LeaversOptions): Leavers {
   async function keysOf(scope: storage.LeaverScope) {
     const found = await storage.listKeysOfLeaver(db, scope, MOST_LISTED + 1);
     const useOf = ({ lastUsedAt }: storage.LeaverKeyRecord) => lastUsedAt?.getTime() ?? 0;
@@ -99,7 +101,7 @@ export function createLeavers({ db, lastUsed, ...options }: LeaversOptions): Lea
         ...(await keysOf(scope)),
         apps: apps.slice(0, MOST_LISTED),
         hasMoreApps: apps.length > MOST_LISTED,
-        sessions: teamId === undefined ? await storage.countSessionsOf(db, userId) : 0,
+        sessions: teamId === undefined ? await sessions.count(userId) : 0,
         roles,
         made: made.slice(0, MOST_MADE_LISTED),
         hasMoreMade: made.length > MOST_MADE_LISTED,

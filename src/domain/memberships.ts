@@ -80,10 +80,13 @@ export function createMemberships({ db, audit, authority }: MembershipsOptions):
     return (teamId, permission) => checks.get(teamId)?.(permission) ?? false;
   }
 
-  async function end(tx: Queryable, userId: string, teamId: string, actor: Actor): Promise<boolean> {
-    if (!(await storage.deleteMembership(tx, userId, teamId))) return false;
-    await audit.record(tx, { action: 'membership.ended', actor, teamId, target: { kind: 'user', id: userId } });
-    return true;
+  /** @returns how many there were */
+  async function end(tx: Queryable, userId: string, teamIds: readonly string[], actor: Actor): Promise<number> {
+    const ended = teamIds.length === 0 ? [] : await storage.deleteMemberships(tx, userId, teamIds);
+    for (const teamId of ended) {
+      await audit.record(tx, { action: 'membership.ended', actor, teamId, target: { kind: 'user', id: userId } });
+    }
+    return ended.length;
   }
 
   async function set(tx: Queryable, userId: string, { team, roles }: Wanted, actor: Actor): Promise<void> {
@@ -109,7 +112,8 @@ export function createMemberships({ db, audit, authority }: MembershipsOptions):
       for (const role of added) requireGivable(team, role, mayGive);
       return added.length > 0 || held.length !== roles.length;
     });
-    for (const one of gone) await end(tx, userId, one.teamId, actor);
+    const left = gone.map(({ teamId: one }) => one);
+    await end(tx, userId, left, actor);
     for (const one of changed) await set(tx, userId, one, actor);
     return gone.length + changed.length > 0;
   };
@@ -152,7 +156,7 @@ export function createMemberships({ db, audit, authority }: MembershipsOptions):
         if (!isUuid(userId) || !isUuid(teamId)) throw noMembership();
         await keepRootAdmin(tx, async () => {
           await hold(tx, scope);
-          if (!(await end(tx, userId, teamId, actor))) throw noMembership();
+          if ((await end(tx, userId, [teamId], actor)) === 0) throw noMembership();
           await touchUser(tx, userId);
         });
       });

@@ -38,6 +38,8 @@ export interface Sessions {
    * says otherwise. `isCurrent` marks the one that asks.
    */
   list(scope: SessionScope, page: Page): Promise<Session[]>;
+  /** How many of them there are. */
+  count(userId: string): Promise<number>;
   /** One of them; undefined when there is none with that id, or it is somebody else's. */
   find(id: string, scope: SessionScope): Promise<Session | undefined>;
   /**
@@ -76,6 +78,7 @@ export function createSessions({ db, audit, settings }: SessionsOptions): Sessio
 
   return {
     list,
+    count: async (userId) => (isUuid(userId) ? storage.countSessions(db, await living(userId)) : 0),
     async find(id, scope) {
       if (!isUuid(id)) return undefined;
       const [found] = await list(scope, { limit: 1, conditions: [{ field: 'id', operator: 'eq', value: id }] });

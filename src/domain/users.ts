@@ -3,6 +3,7 @@ import { AppError, invalidField } from '../errors.ts';
 import type { Page } from '../storage/listing.ts';
 import type { Database, Queryable } from '../storage/pool.ts';
 import { findRolePermissions } from '../storage/roles.ts';
+import { endUserSessions } from '../storage/sessions.ts';
 import * as storage from '../storage/users.ts';
 import type { Actor, Audit } from './audit.ts';
 import type { Caller } from './authorization.ts';
@@ -184,6 +185,8 @@ export function createUsers({ db, audit, passwords, memberships }: UsersOptions)
     const write = async (tx: Queryable): Promise<User> => {
       const before = await lock(tx, id, scope);
       const news = await requireAllowed(tx, plan, before, scope);
+      // Before memberships end: consents are ended after sessions by everybody (storage/grants.ts).
+      if (passwordHash !== undefined || isShutOut(news)) await endUserSessions(tx, id);
       const limits = { teamId: scope.teamId, mayGive };
       const changesRoles =
         teamRoles !== undefined && (await memberships.replace(tx, { userId: id, teamRoles }, limits, actor));
@@ -191,7 +194,6 @@ export function createUsers({ db, audit, passwords, memberships }: UsersOptions)
       requireNames(teamRoles ?? [], held ?? []);
       if (!changesRoles && passwordHash === undefined && Object.keys(news).length === 0) return before;
       await storage.updateUser(tx, id, { ...news, passwordHash });
-      if (passwordHash !== undefined || isShutOut(news)) await storage.endUserSessions(tx, id);
       if (passwordHash !== undefined) await record(tx, 'user.password_changed', before, actor);
       await recordUpdate(tx, before, news, actor);
       return within((await storage.findUser(tx, id))!, scope);

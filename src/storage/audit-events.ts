@@ -1,5 +1,5 @@
 /** The audit trail's rows. Insert only. */
-import { type Condition, type Listing, listRows, type Page } from './listing.ts';
+import { type Condition, type Listing, listRows, listStatement, type Page } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
 export interface AuditEventRecord {
@@ -42,6 +42,7 @@ const LISTING: Listing = {
   fields: {
     occurred_at: { sql: 'occurred_at', type: 'timestamptz' },
     action: { sql: 'action', type: 'text' },
+    outcome_action: { sql: `(outcome || ' ' || action)`, type: 'text' },
     outcome: { sql: 'outcome', type: 'text' },
     actor_kind: { sql: 'actor_kind', type: 'text' },
     actor_id: { sql: 'actor_id', type: 'text' },
@@ -53,14 +54,50 @@ const LISTING: Listing = {
   id: { sql: 'id', type: 'bigint' },
 };
 
+/** Every event has one of them. */
+const OUTCOMES = ['success', 'refused'];
+
 /** Newest first, unless the page says otherwise. */
-export function listAuditEvents(
+export async function listAuditEvents(
   db: Queryable,
   { teamId }: { teamId?: string | undefined },
   page: Page,
 ): Promise<RecordedAuditEventRecord[]> {
   const ofTeam: Condition[] = teamId === undefined ? [] : [{ field: 'team_id', operator: 'eq', value: teamId }];
-  return listRows(db, LISTING, { ...page, conditions: [...ofTeam, ...(page.conditions ?? [])] });
+  const conditions = [...ofTeam, ...(page.conditions ?? [])];
+  const valuesOf = (name: string) => [
+    ...new Set(conditions.filter(({ field }) => field === name).map(({ value }) => value)),
+  ];
+  const [actions, outcomes] = [valuesOf('action'), valuesOf('outcome')];
+  if (actions.length === 0) return listRows(db, LISTING, { ...page, conditions });
+  // All must hold, and an event has one of each.
+  if (actions.length > 1 || outcomes.length > 1) return [];
+  const others = conditions.filter(({ field }) => field !== 'action' && field !== 'outcome');
+  const parameters: unknown[] = [];
+  const parts = (outcomes.length > 0 ? outcomes : OUTCOMES).map((outcome) => {
+    const both: Condition = { field: 'outcome_action', operator: 'eq', value: `${outcome} ${actions[0]}` };
+    return `(${listStatement(LISTING, { ...page, conditions: [...others, both] }, parameters)})`;
+  });
+  const direction = (page.order ?? LISTING.order).descending ? 'DESC' : 'ASC';
+  const { rows } = await db.query<RecordedAuditEventRecord>(
+    `SELECT * FROM (${parts.join(' UNION ALL ')}) AS any_outcome
+     ORDER BY "occurredAt" ${direction}, id ${direction} LIMIT $${parameters.push(page.limit)}`,
+    parameters,
+  );
+  return rows;
+}
+
+/** Every action there is an event of, by name; read from the index by leaps, however many events there are. */
+export async function listAuditActions(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ action: string }>(
+    `WITH RECURSIVE known(word) AS (
+       (SELECT outcome || ' ' || action FROM audit_events ORDER BY outcome || ' ' || action LIMIT 1)
+       UNION ALL SELECT (SELECT outcome || ' ' || action FROM audit_events
+         WHERE outcome || ' ' || action > known.word ORDER BY outcome || ' ' || action LIMIT 1)
+       FROM known WHERE word IS NOT NULL)
+     SELECT DISTINCT split_part(word, ' ', 2) AS action FROM known WHERE word IS NOT NULL`,
+  );
+  return rows.map(({ action }) => action).sort();
 }
 
 /** Those of the events with these ids that meet the conditions, oldest first. */

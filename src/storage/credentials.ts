@@ -2,10 +2,11 @@
  * Everything that can act for a team, of all four kinds, as one list. Each kind is read from its own table by its own
  * index, one page at most; the pages are put in one order and cut to one.
  */
+import { EXPIRED, type Part, UNEXPIRED } from './api-key-lists.ts';
 import { GRANTED_SCOPES } from './grants.ts';
 import { isSearch, type Listing, listStatement, type Page } from './listing.ts';
 import type { Queryable } from './pool.ts';
-import { GIVEN_UP, GIVEN_UP_PARTS } from './retirements.ts';
+import { GIVEN_UP, givenUp, listDueRetirements, once } from './retirements.ts';
 import { byWords, byWordsOrKey, orByOwner, type Search } from './search.ts';
 
 export const CREDENTIAL_KINDS = ['personal_key', 'team_key', 'oauth2_client', 'oauth2_app'] as const;
@@ -61,8 +62,8 @@ export interface Source {
   where: string;
   lastUsedAt: string;
   isActive: string;
-  /** What is not active, in parts that each have an index; no row is in two. */
-  inactive: string[];
+  /** What is not active, in parts; no row is in two. */
+  inactive: Part[];
   hasOwner: boolean;
   expires: boolean;
   search: Search;
@@ -75,72 +76,83 @@ const OWNER_ENDED = `user_id IN (SELECT id FROM users WHERE NOT enabled
   UNION ALL SELECT id FROM users WHERE enabled AND expires_at <= now())`;
 const APP_ENABLED = '(SELECT enabled FROM oauth_apps WHERE oauth_apps.client_id = grants.client_id)';
 
-const UNEXPIRED = 'status = 1 AND (expires_at IS NULL OR expires_at > now())';
-
-const KEY = {
-  from: 'api_keys',
-  // A key that was never used has the time it was made there.
-  lastUsedAt: 'last_access_at',
-  isActive: `${UNEXPIRED} AND NOT ${GIVEN_UP}`,
-  inactive: [
-    'status = 2',
-    'status = 1 AND expires_at <= now()',
-    ...GIVEN_UP_PARTS.map((part) => `${UNEXPIRED} AND ${part}`),
-  ],
-  expires: true,
-};
 const KEY_COLUMNS = `name, user_id, team_id, created_by, NULL, scopes, created_at,
   CASE WHEN last_access_at > created_at THEN last_access_at END, expires_at, prefix`;
 
-export const SOURCES: Record<CredentialKind, Source> = {
-  personal_key: {
-    ...KEY,
-    columns: `${KEY_COLUMNS}, ${KEY.isActive} AND ${OWNER_LIVES}`,
-    where: `kind = 'personal'`,
-    isActive: `${KEY.isActive} AND ${OWNER_LIVES}`,
-    inactive: [...KEY.inactive, `${KEY.isActive} AND ${OWNER_ENDED}`],
-    hasOwner: true,
-    search: orByOwner(byWordsOrKey),
-  },
-  team_key: {
-    ...KEY,
-    columns: `${KEY_COLUMNS}, ${KEY.isActive}`,
-    where: `kind = 'team'`,
-    hasOwner: false,
-    search: byWordsOrKey,
-  },
-  oauth2_client: {
-    from: 'oauth_clients',
-    columns: `name, NULL::uuid, team_id, created_by, client_id, allowed_scopes, created_at, last_used_at,
-      NULL::timestamptz, NULL, enabled`,
-    where: 'true',
-    lastUsedAt: 'last_used_at',
-    isActive: 'enabled',
-    inactive: ['NOT enabled'],
-    hasOwner: false,
-    expires: false,
-    search: byWords,
-  },
-  // An app acts for a team by the consents of its members alone, each of them a credential.
-  oauth2_app: {
-    from: 'grants',
-    columns: `NULL, user_id, team_id, NULL::uuid, client_id, ${GRANTED_SCOPES}, created_at, last_used_at, expires_at,
-      NULL, ${APP_ENABLED} AND ${OWNER_LIVES}`,
-    where: 'expires_at > now()',
-    lastUsedAt: 'last_used_at',
-    isActive: `${APP_ENABLED} AND ${OWNER_LIVES}`,
+/** @param gone whether a key has been given up; undefined: none has */
+function sourcesOf(gone: string | undefined): Record<CredentialKind, Source> {
+  const isActive = gone === undefined ? UNEXPIRED : `${UNEXPIRED} AND NOT ${gone}`;
+  const key = {
+    from: 'api_keys',
+    // A key that was never used has the time it was made there.
+    lastUsedAt: 'last_access_at',
     inactive: [
-      'client_id IN (SELECT client_id FROM oauth_apps WHERE NOT enabled)',
-      `${APP_ENABLED} AND ${OWNER_ENDED}`,
+      { where: 'status = 2', sieve: [] },
+      { where: EXPIRED, sieve: [] },
+      ...(gone === undefined ? [] : [{ where: UNEXPIRED, sieve: [gone] }]),
     ],
-    hasOwner: true,
     expires: true,
-    search: orByOwner(
-      (text, bind) =>
-        `client_id = ANY (ARRAY(SELECT oauth_apps.client_id FROM oauth_apps WHERE ${byWords(text, bind)}))`,
-    ),
-  },
+  };
+  return {
+    personal_key: {
+      ...key,
+      columns: `${KEY_COLUMNS}, ${isActive} AND ${OWNER_LIVES}`,
+      where: `kind = 'personal'`,
+      isActive: `${isActive} AND ${OWNER_LIVES}`,
+      inactive: [
+        ...key.inactive,
+        { where: UNEXPIRED, sieve: [OWNER_ENDED, ...(gone === undefined ? [] : [`NOT ${gone}`])] },
+      ],
+      hasOwner: true,
+      search: orByOwner(byWordsOrKey),
+    },
+    team_key: {
+      ...key,
+      columns: `${KEY_COLUMNS}, ${isActive}`,
+      where: `kind = 'team'`,
+      isActive,
+      hasOwner: false,
+      search: byWordsOrKey,
+    },
+    oauth2_client: CLIENTS,
+    oauth2_app: APPS,
+  };
+}
+
+const CLIENTS: Source = {
+  from: 'oauth_clients',
+  columns: `name, NULL::uuid, team_id, created_by, client_id, allowed_scopes, created_at, last_used_at,
+    NULL::timestamptz, NULL, enabled`,
+  where: 'true',
+  lastUsedAt: 'last_used_at',
+  isActive: 'enabled',
+  inactive: [{ where: 'NOT enabled', sieve: [] }],
+  hasOwner: false,
+  expires: false,
+  search: byWords,
 };
+
+// An app acts for a team by the consents of its members alone, each of them a credential.
+const APPS: Source = {
+  from: 'grants',
+  columns: `NULL, user_id, team_id, NULL::uuid, client_id, ${GRANTED_SCOPES}, created_at, last_used_at, expires_at,
+    NULL, ${APP_ENABLED} AND ${OWNER_LIVES}`,
+  where: 'expires_at > now()',
+  lastUsedAt: 'last_used_at',
+  isActive: `${APP_ENABLED} AND ${OWNER_LIVES}`,
+  inactive: [
+    { where: 'client_id IN (SELECT client_id FROM oauth_apps WHERE NOT enabled)', sieve: [] },
+    { where: `${APP_ENABLED} AND ${OWNER_ENDED}`, sieve: [] },
+  ],
+  hasOwner: true,
+  expires: true,
+  search: orByOwner(
+    (text, bind) => `client_id = ANY (ARRAY(SELECT oauth_apps.client_id FROM oauth_apps WHERE ${byWords(text, bind)}))`,
+  ),
+};
+
+/** For statements that do not know what is due. */
+export const SOURCES = sourcesOf(GIVEN_UP);
 
 const NEVER_USED = 'last_used_hour IS NULL';
 const WAS_USED = 'last_used_hour IS NOT NULL';
@@ -157,7 +169,9 @@ const FIELDS: Listing['fields'] = {
  */
 export async function listCredentials(db: Queryable, query: CredentialQuery, page: Page): Promise<CredentialRecord[]> {
   const parameters: unknown[] = [];
-  const parts = query.kinds.flatMap((kind) => partsOf(kind, query, page, parameters));
+  const due = await listDueRetirements(db);
+  const sources = once(() => sourcesOf(givenUp(due, (value) => `$${parameters.push(value)}`)));
+  const parts = query.kinds.flatMap((kind) => partsOf(kind, sources, query, page, parameters));
   if (parts.length === 0) return [];
   const direction = page.order?.descending ? 'DESC' : 'ASC';
   // Names are looked up for the rows of this page only.
@@ -180,18 +194,30 @@ export async function listCredentials(db: Queryable, query: CredentialQuery, pag
 }
 
 /** The statements that give one kind's share of a page; none when the kind cannot meet the query. */
-function partsOf(kind: CredentialKind, query: CredentialQuery, page: Page, parameters: unknown[]): string[] {
-  const source = SOURCES[kind];
+function partsOf(
+  kind: CredentialKind,
+  sources: () => Record<CredentialKind, Source>,
+  query: CredentialQuery,
+  page: Page,
+  parameters: unknown[],
+): string[] {
   const { unusedSince, expiresBefore, neverUsed, isActive, ids } = query;
-  if (!source.hasOwner && page.conditions?.some(({ field }) => field === 'user_id')) return [];
-  if (!source.expires && expiresBefore !== undefined) return [];
+  if (!SOURCES[kind].hasOwner && page.conditions?.some(({ field }) => field === 'user_id')) return [];
+  if (!SOURCES[kind].expires && expiresBefore !== undefined) return [];
+  // Only what is asked of keys says what has been given up.
+  const isKey = SOURCES[kind].from === 'api_keys';
+  const source = isKey ? sources()[kind] : SOURCES[kind];
   const bind = (value: unknown) => `$${parameters.push(value)}::timestamptz`;
   const where = [source.where];
   if (isActive.includes(true)) where.push(source.isActive);
   // Says no more, but keeps what expired long ago out of the range that is read.
   if (isActive.includes(true) && expiresBefore !== undefined) where.push('expires_at > now()');
   if (neverUsed !== undefined) where.push(neverUsed ? NEVER_USED : WAS_USED);
-  if (expiresBefore !== undefined) where.push(`expires_at < ${bind(expiresBefore)}`);
+  if (expiresBefore !== undefined) {
+    // Keys that are not active are looked for in an index that has it so.
+    const until = isKey && isActive.includes(false) ? `coalesce(expires_at, 'infinity')` : 'expires_at';
+    where.push(`${until} < ${bind(expiresBefore)}`);
+  }
   if (ids !== undefined) where.push(`id = ANY ($${parameters.push(ids)}::uuid[])`);
   let uses = ['true'];
   if (unusedSince !== undefined) {
@@ -200,12 +226,14 @@ function partsOf(kind: CredentialKind, query: CredentialQuery, page: Page, param
     // The first says no more than the second, but has the index.
     uses = [NEVER_USED, `last_used_hour < ${since} AND ${source.lastUsedAt} < ${since}`];
   }
-  const states = isActive.includes(false) ? source.inactive : ['true'];
-  // A search has its own index; what is inactive is so rare that each part of it goes by its own even then.
+  const states = isActive.includes(false) ? source.inactive : [{ where: 'true', sieve: [] }];
+  // A search has its own index. What is inactive is narrowed to that first, part by part: it may be rare.
   const bySearch = isSearch(page) && !isActive.includes(false);
-  const alternatives = bySearch
-    ? [`(${uses.join(' OR ')})`]
-    : states.flatMap((state) => uses.map((use) => `${state} AND ${use}`));
+  const alternatives: Part[] = bySearch
+    ? [{ where: source.where, sieve: [...where, `(${uses.join(' OR ')})`] }]
+    : states.flatMap(({ where: state, sieve }) =>
+        uses.map((use) => ({ where: [...where, state, use].join(' AND '), sieve })),
+      );
   return alternatives.map((alternative) => {
     const listing: Listing = {
       columns: `id, '${kind}', ${source.columns}`,
@@ -213,9 +241,8 @@ function partsOf(kind: CredentialKind, query: CredentialQuery, page: Page, param
       fields: FIELDS,
       order: { field: 'created_at', descending: false },
       search: source.search,
-      ...(bySearch
-        ? { where: source.where, sieve: [...where, alternative].join(' AND ') }
-        : { where: [...where, alternative].join(' AND ') }),
+      where: alternative.where,
+      sieve: alternative.sieve.length === 0 ? undefined : alternative.sieve.join(' AND '),
     };
     return `(${listStatement(listing, page, parameters)})`;
   });

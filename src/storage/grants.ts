@@ -28,6 +28,22 @@ export async function findGrant(db: Queryable, id: string): Promise<GrantRecord 
   return rows[0];
 }
 
+/**
+ * A statement that deletes consents. Whoever ends or changes more than one locks them in the order of their ids, and those
+ * who end more than consents lock in this order: users, teams and apps; memberships; sessions; consents; what was issued
+ * under them. So two who end the same ones by user, session, app, team or scope wait for each other one way only. For that,
+ * what one transaction ends is ended by one such statement: a second would begin with lower ids again.
+ * @param where which, in SQL
+ */
+export function deleteGrantsWhere(where: string): string {
+  return `WITH ${heldGrants(where, 'UPDATE')} DELETE FROM grants USING held WHERE grants.id = held.id`;
+}
+
+/** As above, to go on with another statement: `held` has the ids, locked in their order. */
+export function heldGrants(where: string, strength: 'UPDATE' | 'NO KEY UPDATE'): string {
+  return `held AS MATERIALIZED (SELECT id FROM grants WHERE ${where} ORDER BY id FOR ${strength})`;
+}
+
 export async function deleteGrant(db: Queryable, id: string): Promise<boolean> {
   const { count } = await db.query('DELETE FROM grants WHERE id = $1', [id]);
   return count === 1;
@@ -97,8 +113,8 @@ export async function deleteGrantsOfUser(
   { userId, teamId }: GrantScope,
 ): Promise<{ teamId: string }[]> {
   const { rows } = await db.query<{ teamId: string }>(
-    `DELETE FROM grants WHERE user_id = $1 AND client_id = $2 AND ($3::uuid IS NULL OR team_id = $3)
-       AND expires_at > now() RETURNING team_id AS "teamId"`,
+    `${deleteGrantsWhere(`user_id = $1 AND client_id = $2 AND ($3::uuid IS NULL OR team_id = $3) AND expires_at > now()`)}
+     RETURNING team_id AS "teamId"`,
     [userId, clientId, teamId ?? null],
   );
   return rows;

@@ -90,15 +90,6 @@ export async function listSuccessors(db: Queryable, keyIds: readonly string[]): 
   return rows;
 }
 
-/** How many browser sessions of a user have not ended. */
-export async function countSessionsOf(db: Queryable, userId: string): Promise<number> {
-  const { rows } = await db.query<{ count: number }>(
-    'SELECT count(*)::int AS count FROM sessions WHERE user_id = $1 AND expires_at > now()',
-    [userId],
-  );
-  return rows[0]!.count;
-}
-
 /** What a user made and is not switched off, the newest first. Apps belong to no team: with `teamId` there are none. */
 export async function listMadeBy(db: Queryable, { userId, teamId }: LeaverScope, limit: number): Promise<MadeRecord[]> {
   const last = 'ORDER BY created_at DESC, id DESC LIMIT $3';

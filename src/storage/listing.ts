@@ -51,7 +51,7 @@ export interface Listing {
   /** More that must hold, in SQL; its parameters are `$1` and on. */
   where?: string;
   /** As `where`, for what may be true of nearly every row or of none, and has an index of its own. Not with `groupBy`. */
-  sieve?: string;
+  sieve?: string | undefined;
   /** What rows are added up by; fields are then among these. */
   groupBy?: string;
 }

@@ -1,4 +1,5 @@
 /** Who belongs to which team, with which roles: the tables memberships and membership_roles. */
+import { deleteGrantsWhere } from './grants.ts';
 import type { Queryable } from './pool.ts';
 
 export interface MembershipRecord {
@@ -67,10 +68,20 @@ export async function replaceMembershipRoles(
   );
 }
 
-/** Ends a membership with everything that hangs on it (personal keys, grants). Whether there was one. */
-export async function deleteMembership(db: Queryable, userId: string, teamId: string): Promise<boolean> {
-  const { count } = await db.query('DELETE FROM memberships WHERE user_id = $1 AND team_id = $2', [userId, teamId]);
-  return count > 0;
+/**
+ * Ends memberships of a user with everything that hangs on them (personal keys, grants), all of them at once: others may be
+ * ending the same consents in the order of their ids (grants.ts). Answers the teams there was one in.
+ */
+export async function deleteMemberships(tx: Queryable, userId: string, teamIds: readonly string[]): Promise<string[]> {
+  const values = [userId, teamIds];
+  const ofTeams = 'user_id = $1 AND team_id = ANY ($2::uuid[])';
+  await tx.query(`SELECT FROM memberships WHERE ${ofTeams} ORDER BY team_id FOR UPDATE`, values);
+  await tx.query(deleteGrantsWhere(ofTeams), values);
+  const { rows } = await tx.query<{ teamId: string }>(
+    `DELETE FROM memberships WHERE ${ofTeams} RETURNING team_id AS "teamId"`,
+    values,
+  );
+  return rows.map(({ teamId }) => teamId);
 }
 
 /** How many hold a role in the root team. */
@@ -79,11 +90,14 @@ export interface RootHolders {
   live: number;
   /** Those of them who never expire. */
   lasting: number;
+  /** Those of these who have a password. */
+  loggingIn: number;
 }
 
 export async function countRootHolders(db: Queryable, roleId: string): Promise<RootHolders> {
   const { rows } = await db.query<RootHolders>(
-    `SELECT count(*)::int AS live, (count(*) FILTER (WHERE u.expires_at IS NULL))::int AS lasting
+    `SELECT count(*)::int AS live, (count(*) FILTER (WHERE u.expires_at IS NULL))::int AS lasting,
+       (count(*) FILTER (WHERE u.expires_at IS NULL AND u.password_hash IS NOT NULL))::int AS "loggingIn"
      FROM membership_roles mr
      JOIN teams t ON t.id = mr.team_id AND t.is_root
      JOIN users u ON u.id = mr.user_id

@@ -1,4 +1,5 @@
 /** OAuth2 Apps: what acts for users by their consent. Their secrets and grants are in tables of their own. */
+import { deleteGrantsWhere } from './grants.ts';
 import { type Listing, lastUse, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 import { byWords } from './search.ts';
@@ -151,7 +152,7 @@ export interface EndedGrants {
 export async function deleteGrantsOfOauthApp(db: Queryable, clientId: string): Promise<EndedGrants> {
   // All parts of one statement see what was there before it, so the tokens can still be counted.
   const { rows } = await db.query<EndedGrants>(
-    `WITH ended AS (DELETE FROM grants WHERE client_id = $1 RETURNING id, expires_at)
+    `WITH ended AS (${deleteGrantsWhere('client_id = $1')} RETURNING grants.id, expires_at)
      SELECT (SELECT count(*)::integer FROM ended WHERE expires_at > now()) AS grants,
        (SELECT count(*)::integer FROM oidc_payloads AS token JOIN ended ON ended.id = token.grant_id
         WHERE token.model IN ('AuthorizationCode', 'RefreshToken') AND token.consumed_at IS NULL

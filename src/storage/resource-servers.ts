@@ -1,4 +1,5 @@
 /** Resource servers: the APIs tokens are for. What their scopes are, and what ends with them elsewhere. */
+import { heldGrants } from './grants.ts';
 import { type Listing, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 import { byWords } from './search.ts';
@@ -260,10 +261,11 @@ export async function dropClients(
 /** Takes scopes of one resource out of every consent: a word that comes back is asked for anew. */
 export async function dropGrantedScopes(tx: Queryable, identifier: string, words: readonly string[]): Promise<void> {
   await tx.query(
-    `UPDATE grants SET payload = jsonb_set(payload, ARRAY['resources', $1], to_jsonb(array_to_string(ARRAY(
+    `WITH ${heldGrants(`string_to_array(payload #>> ARRAY['resources', $1], ' ') && $2::text[]`, 'NO KEY UPDATE')}
+     UPDATE grants SET payload = jsonb_set(payload, ARRAY['resources', $1], to_jsonb(array_to_string(ARRAY(
          SELECT word FROM unnest(string_to_array(payload #>> ARRAY['resources', $1], ' ')) AS word
          WHERE word <> ALL($2::text[])), ' ')))
-     WHERE string_to_array(payload #>> ARRAY['resources', $1], ' ') && $2::text[]`,
+     FROM held WHERE grants.id = held.id`,
     [identifier, words],
   );
 }
@@ -271,10 +273,11 @@ export async function dropGrantedScopes(tx: Queryable, identifier: string, words
 /** Takes a resource out of every consent: one that is registered again under its name is asked for anew. */
 export async function dropGrantedResource(tx: Queryable, identifier: string): Promise<void> {
   await tx.query(
-    `UPDATE grants SET payload = CASE WHEN payload ? 'named'
+    `WITH ${heldGrants(`payload -> 'named' ? $1 OR payload -> 'resources' ? $1`, 'NO KEY UPDATE')}
+     UPDATE grants SET payload = CASE WHEN payload ? 'named'
        THEN jsonb_set(payload #- ARRAY['resources', $1::text], '{named}', (payload -> 'named') - $1::text)
        ELSE payload #- ARRAY['resources', $1::text] END
-     WHERE payload -> 'named' ? $1 OR payload -> 'resources' ? $1`,
+     FROM held WHERE grants.id = held.id`,
     [identifier],
   );
 }

@@ -66,22 +66,69 @@ const REASONS = [
     AND (due.team_id = api_keys.team_id OR due.team_id IS NULL) AND starts_with(api_keys.prefix, due.prefix))`,
 ];
 
-// The other way round, from the few retirements to the keys, each by an index: arrays, because the planner would rather
-// read the table than join it with what it cannot count.
-const NAMED = `id = ANY (ARRAY(SELECT due.key_id FROM retirements AS due WHERE due.key_id IS NOT NULL AND due.retires_at <= now()))`;
-const OF_TEAMS = `team_id = ANY (ARRAY(SELECT due.team_id FROM retirements AS due
-    WHERE due.key_id IS NULL AND due.prefix IS NULL AND due.team_id IS NOT NULL AND due.retires_at <= now()))`;
-const BEGIN_SO = `id = ANY (ARRAY(SELECT held.id FROM retirements AS due CROSS JOIN LATERAL (
-    SELECT one.id, one.team_id FROM api_keys AS one
-    WHERE one.prefix ~>=~ due.prefix AND one.prefix ~<~ (due.prefix || chr(1114111)) OFFSET 0) AS held
-  WHERE due.key_id IS NULL AND due.retires_at <= now() AND (due.team_id = held.team_id OR due.team_id IS NULL)))`;
-
 /** Whether a row of `api_keys` has been given up, as far as what is kept of its text tells. */
 export const GIVEN_UP = `(${REASONS.join(' OR ')})`;
-/** The same in parts that each have an index; no row is in two. */
-export const GIVEN_UP_PARTS = [NAMED, OF_TEAMS, BEGIN_SO].map((one, place) =>
-  [one, ...REASONS.slice(0, place).map((other) => `NOT ${other}`)].join(' AND '),
-);
+
+/** Retirements that are due: which keys have been given up. */
+export interface DueRetirements {
+  keyIds: string[];
+  teamIds: string[];
+  prefixes: { prefix: string; teamId: string | null }[];
+}
+
+/** Read before the lists that need it: what is told to the planner it need not guess, and most often there is nothing. */
+export async function listDueRetirements(db: Queryable): Promise<DueRetirements> {
+  const { rows } = await db.query<RetirementSubject>(
+    `SELECT key_id AS "keyId", team_id AS "teamId", prefix FROM retirements WHERE retires_at <= now()`,
+  );
+  return {
+    keyIds: rows.flatMap(({ keyId }) => keyId ?? []),
+    teamIds: rows.flatMap(({ keyId, prefix, teamId }) => (keyId === null && prefix === null && teamId) || []),
+    prefixes: rows.flatMap(({ prefix, teamId }) => (prefix === null ? [] : [{ prefix, teamId }])),
+  };
+}
+
+/** Each has a part of its own in a statement, which an index can be used for; of more, one part looks at every row. */
+const MOST_PREFIXES = 50;
+
+/**
+ * As `GIVEN_UP`, of what is due known beforehand, and so by the indexes of ids, teams and prefixes. Undefined when no key can
+ * have been given up.
+ */
+export function givenUp(
+  { keyIds, teamIds, prefixes }: DueRetirements,
+  bind: (value: unknown) => string,
+): string | undefined {
+  const reasons = [
+    ...(keyIds.length === 0 ? [] : [`id = ANY (${bind(keyIds)}::uuid[])`]),
+    ...(teamIds.length === 0 ? [] : [`team_id = ANY (${bind(teamIds)}::uuid[])`]),
+    ...(prefixes.length > MOST_PREFIXES ? [beginAsOneOf(prefixes, bind)] : prefixes.map((one) => beginsAs(one, bind))),
+  ];
+  return reasons.length === 0 ? undefined : `(${reasons.join(' OR ')})`;
+}
+
+/** What is asked for the first time is kept: a statement that never asks for a condition must not have its parameters. */
+export function once<T>(make: () => T): () => T {
+  let made: { it: T } | undefined;
+  return () => {
+    made ??= { it: make() };
+    return made.it;
+  };
+}
+
+type Beginning = DueRetirements['prefixes'][number];
+
+function beginsAs({ prefix, teamId }: Beginning, bind: (value: unknown) => string): string {
+  const begins = `${bind(prefix)}::text`;
+  return `(prefix ~>=~ ${begins} AND prefix ~<~ (${begins} || chr(1114111)) AND starts_with(prefix, ${begins})
+    ${teamId === null ? '' : `AND team_id = ${bind(teamId)}::uuid`})`;
+}
+
+function beginAsOneOf(all: readonly Beginning[], bind: (value: unknown) => string): string {
+  const due = [all.map(({ prefix }) => prefix), all.map(({ teamId }) => teamId)].map(bind);
+  return `EXISTS (SELECT FROM unnest(${due[0]}::text[], ${due[1]}::uuid[]) AS due (prefix, team_id)
+    WHERE starts_with(api_keys.prefix, due.prefix) AND (due.team_id IS NULL OR due.team_id = api_keys.team_id))`;
+}
 
 const IN_SCOPE = '($2::uuid IS NULL OR team_id = $2)';
 

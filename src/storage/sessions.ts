@@ -2,6 +2,7 @@
  * Browser sessions: a row each that people can look at, and the engine's sealed payload that hangs on it. Whoever ends one
  * deletes the row; nothing stores a payload for a session that has ended meanwhile.
  */
+import { deleteGrantsWhere } from './grants.ts';
 import { type Listing, listRows, type Page } from './listing.ts';
 import type { Queryable } from './pool.ts';
 
@@ -160,6 +161,14 @@ export function listSessions(
   return listRows<Omit<SessionRecord, 'sortKey'>>(db, LISTING, page, [...scopeParameters(scope), current ?? null]);
 }
 
+export async function countSessions(db: Queryable, scope: SessionScope): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM sessions WHERE ${IN_SCOPE}`,
+    scopeParameters(scope),
+  );
+  return rows[0]!.count;
+}
+
 /** One that ended: how many consents ended with it. */
 export interface EndedSession {
   id: string;
@@ -167,36 +176,72 @@ export interface EndedSession {
   endedGrants: number;
 }
 
-const end = (where: string) => `WITH ended AS (DELETE FROM sessions WHERE ${where} RETURNING id, user_id, grant_ids),
-  gone AS (DELETE FROM grants USING ended WHERE grants.user_id = ended.user_id AND grants.id = ANY (ended.grant_ids)
-    RETURNING ended.id)
-  SELECT id, user_id AS "userId", (SELECT count(*) FROM gone WHERE gone.id = ended.id)::int AS "endedGrants" FROM ended`;
+/** What ends with a session, by the ids the engine gave the consents. */
+type EndedRow = Omit<EndedSession, 'endedGrants'> & { grantIds: string[] };
 
-export async function deleteSession(db: Queryable, id: string, scope: SessionScope): Promise<EndedSession | undefined> {
-  const { rows } = await db.query<EndedSession>(end(`${IN_SCOPE} AND id = $5`), [...scopeParameters(scope), id]);
-  return rows[0];
+/** Ends sessions in the order of their ids, and nothing else (see `deleteGrantsWhere`). */
+async function endAlone(tx: Queryable, where: string, values: unknown[]): Promise<EndedRow[]> {
+  const { rows } = await tx.query<EndedRow>(
+    `WITH held AS MATERIALIZED (SELECT id FROM sessions WHERE ${where} ORDER BY id FOR UPDATE)
+     DELETE FROM sessions USING held WHERE sessions.id = held.id
+     RETURNING sessions.id, user_id AS "userId", grant_ids AS "grantIds"`,
+    values,
+  );
+  return rows;
 }
 
-export async function deleteSessionByUid(db: Queryable, uid: Buffer): Promise<EndedSession | undefined> {
-  const { rows } = await db.query<EndedSession>(end('uid = $1'), [uid]);
-  return rows[0];
+/** Ends sessions and then, when the last of them is locked, the consents that end with them. */
+async function end(tx: Queryable, where: string, values: unknown[]): Promise<EndedSession[]> {
+  const ended = await endAlone(tx, where, values);
+  const owners = new Set(ended.flatMap(({ userId, grantIds }) => (grantIds.length > 0 && userId) || []));
+  if (owners.size === 0) return ended.map(({ id, userId }) => ({ id, userId, endedGrants: 0 }));
+  const { rows: gone } = await tx.query<{ id: string }>(
+    `${deleteGrantsWhere('user_id = ANY ($1::uuid[]) AND id = ANY ($2::uuid[])')} RETURNING grants.id`,
+    [[...owners], ended.flatMap(({ grantIds }) => grantIds)],
+  );
+  const left = new Set(gone.map(({ id }) => id));
+  // Of two sessions with one consent the first ended it.
+  return ended.map(({ id, userId, grantIds }) => ({
+    id,
+    userId,
+    endedGrants: grantIds.filter((grantId) => left.delete(grantId)).length,
+  }));
 }
+
+export async function deleteSession(tx: Queryable, id: string, scope: SessionScope): Promise<EndedSession | undefined> {
+  return (await end(tx, `${IN_SCOPE} AND id = $5`, [...scopeParameters(scope), id]))[0];
+}
+
+export async function deleteSessionByUid(tx: Queryable, uid: Buffer): Promise<EndedSession | undefined> {
+  return (await end(tx, 'uid = $1', [uid]))[0];
+}
+
+const OTHERS = 'user_id = $1 AND uid <> $2';
 
 /** Ends all sessions of a user but the one of that uid. */
-export async function deleteOtherSessions(db: Queryable, userId: string, uid: Buffer): Promise<EndedSession[]> {
-  const { rows } = await db.query<EndedSession>(end('user_id = $1 AND uid <> $2'), [userId, uid]);
-  return rows;
+export function deleteOtherSessions(tx: Queryable, userId: string, uid: Buffer): Promise<EndedSession[]> {
+  return end(tx, OTHERS, [userId, uid]);
 }
 
 /**
  * As `endUserSessions` (users.ts), but for one session: the others, all consents and every code and refresh token end.
  */
-export async function endAllButSession(db: Queryable, userId: string, uid: Buffer): Promise<number> {
-  const ended = await deleteOtherSessions(db, userId, uid);
-  await db.query(
-    `WITH ended AS (DELETE FROM grants WHERE user_id = $1)
-     DELETE FROM oidc_payloads WHERE user_id = $1 AND uid IS DISTINCT FROM $2`,
-    [userId, uid],
-  );
+export async function endAllButSession(tx: Queryable, userId: string, uid: Buffer): Promise<number> {
+  const ended = await endAlone(tx, OTHERS, [userId, uid]);
+  await endAllIssued(tx, userId, uid);
   return ended.length;
+}
+
+/** Ends a user's browser sessions, consents, and every code and refresh token issued under them. */
+export async function endUserSessions(tx: Queryable, userId: string): Promise<void> {
+  await endAlone(tx, 'user_id = $1', [userId]);
+  await endAllIssued(tx, userId, null);
+}
+
+/** @param uid of the session that stays, if one does */
+async function endAllIssued(tx: Queryable, userId: string, uid: Buffer | null): Promise<void> {
+  await tx.query(deleteGrantsWhere('user_id = $1'), [userId]);
+  // Codes and tokens have no uid: without a session that stays they end all the same.
+  const others = 'user_id = $1 AND ($2::bytea IS NULL OR uid IS DISTINCT FROM $2)';
+  await tx.query(`DELETE FROM oidc_payloads WHERE ${others}`, [userId, uid]);
 }

@@ -1,4 +1,5 @@
 /** The teams table, and which providers a team's policy names. */
+import { deleteGrantsWhere } from './grants.ts';
 import { type Listing, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 import { byWords } from './search.ts';
@@ -168,9 +169,17 @@ export async function countTeamContents(db: Queryable, id: string, most: number)
 }
 
 /** Deletes a team with everything in it; the root team never. Returns whether one was deleted. */
-export async function deleteTeam(db: Queryable, id: string): Promise<boolean> {
-  const { count } = await db.query('DELETE FROM teams WHERE id = $1 AND NOT is_root', [id]);
-  return count > 0;
+export async function deleteTeam(tx: Queryable, id: string): Promise<boolean> {
+  const { count } = await tx.query('SELECT FROM teams WHERE id = $1 AND NOT is_root FOR UPDATE', [id]);
+  if (count === 0) return false;
+  // In the order of whoever else may be ending the same consents (grants.ts), and not in any, as with the row.
+  await tx.query(
+    'SELECT count(*) FROM (SELECT FROM memberships WHERE team_id = $1 ORDER BY user_id FOR UPDATE) AS held',
+    [id],
+  );
+  await tx.query(deleteGrantsWhere('team_id = $1'), [id]);
+  await tx.query('DELETE FROM teams WHERE id = $1', [id]);
+  return true;
 }
 
 /**

@@ -2,6 +2,7 @@
 import { type Condition, type Listing, lastUse, listRows, type Page, VERSION } from './listing.ts';
 import type { Queryable } from './pool.ts';
 import { byWords } from './search.ts';
+import { endUserSessions } from './sessions.ts';
 
 /** A role a user has in a team. */
 export interface TeamRoleRecord {
@@ -232,18 +233,13 @@ export async function touchUser(db: Queryable, id: string): Promise<boolean> {
 }
 
 /** Deletes a user; keys, memberships, grants and sessions go with the row. Answers the user as it was. */
-export async function deleteUser(db: Queryable, id: string): Promise<UserRecord | undefined> {
-  const { rows } = await db.query<UserRecord>(`DELETE FROM users WHERE id = $2 RETURNING ${COLUMNS}`, [null, id]);
+export async function deleteUser(tx: Queryable, id: string): Promise<UserRecord | undefined> {
+  // What hangs on the row would end in any order; what others may be ending as well is ended in theirs first (grants.ts).
+  await tx.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [id]);
+  await tx.query('SELECT FROM memberships WHERE user_id = $1 ORDER BY team_id FOR UPDATE', [id]);
+  await endUserSessions(tx, id);
+  const { rows } = await tx.query<UserRecord>(`DELETE FROM users WHERE id = $2 RETURNING ${COLUMNS}`, [null, id]);
   return rows[0];
-}
-
-/** Ends a user's browser sessions, consents, and every code and refresh token issued under them. */
-export async function endUserSessions(db: Queryable, id: string): Promise<void> {
-  // Sessions first, as everywhere: whoever ends one ends consents after it.
-  await db.query('DELETE FROM sessions WHERE user_id = $1', [id]);
-  await db.query('WITH ended AS (DELETE FROM grants WHERE user_id = $1) DELETE FROM oidc_payloads WHERE user_id = $1', [
-    id,
-  ]);
 }
 
 /** Whether the password was still the former one. */

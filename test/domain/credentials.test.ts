@@ -8,6 +8,7 @@ import {
   createCredentials,
 } from '../../src/domain/credentials.ts';
 import { ROLE_IDS } from '../../src/domain/permissions.ts';
+import { listApiKeys } from '../../src/storage/api-key-lists.ts';
 import { updateLastUsed } from '../../src/storage/last-used.ts';
 import type { Queryable } from '../../src/storage/pool.ts';
 import { type Credentials as All, openCredentials } from '../support/credentials.ts';
@@ -197,6 +198,12 @@ test('a key that has been given up is not active, whatever it was retired with',
   await all.retirements.create({ prefix: keys[2]!.prefix, ...past }, {}, TESTER);
   expect(await states()).toBe('abc');
   expect(await states(theirs)).toBe('');
+  // However many there are.
+  await all.db.query(
+    `INSERT INTO retirements (team_id, prefix, retires_at) SELECT $1, 'lkx_' || g, now() FROM generate_series(1, 60) AS g`,
+    [theirs],
+  );
+  expect([await states(), await states(theirs)]).toEqual(['abc', '']);
   await all.retirements.create({ teamId: theirs, ...past }, {}, TESTER);
   expect(await states(theirs)).toBe('d');
   for (const teamId of [ours, theirs]) await all.teams.delete(teamId, TESTER);
@@ -306,6 +313,78 @@ describe('among many', () => {
       await createCredentials({ ...all, db: spy }).list(query, { limit: 50, order });
       expect([descending, pages.every((count) => count < 500)]).toEqual([descending, true]);
     }
+  });
+
+  describe('keys that are not active', () => {
+    beforeAll(async () => {
+      // The older half has expired, and of the newer one those that begin as keys once did have been given up.
+      const crowd = (await all.makeTeam()).id;
+      await all.db.query(
+        `INSERT INTO api_keys (kind, digest, prefix, last_four, name, team_id, created_at, expires_at)
+         SELECT 'team', sha256(('half' || i)::bytea), CASE WHEN i % 10 = 0 THEN 'old_' ELSE 'lkt_' END, 'abcd',
+           CASE i WHEN 19000 THEN 'half rare' ELSE 'half' END, $1, now() - interval '2 days' - i * interval '1 minute',
+           CASE WHEN i > 10000 THEN now() - interval '1 hour' END FROM generate_series(1, 20000) AS i`,
+        [crowd],
+      );
+      await all.db.query(`INSERT INTO retirements (prefix, retires_at) VALUES ('old_', now())`);
+      await all.db.query('VACUUM ANALYZE');
+    });
+    afterAll(() => all.db.query('DELETE FROM retirements'));
+
+    /** What is found, and the pages of memory that are read for it. */
+    async function look<T>(work: (db: Queryable) => Promise<T>): Promise<{ found: T; read: number }> {
+      let read = 0;
+      const found = await work({
+        async query(text, values) {
+          const { rows } = await all.db.query<{ 'QUERY PLAN': { Plan: Record<string, number> }[] }>(
+            `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`,
+            values,
+          );
+          const plan = rows[0]!['QUERY PLAN'][0]!.Plan;
+          read += plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!;
+          return all.db.query(text, values);
+        },
+      });
+      return { found, read };
+    }
+
+    test.each([
+      ['nothing', undefined, 51],
+      ['what most have', 'half', 51],
+      ['what one has', 'rare', 1],
+      ['what none has', 'nowhere', 0],
+    ])('are found in both orders without a look at the others, looking for %s', async (_, search, count) => {
+      for (const descending of [true, false]) {
+        const order = { field: 'created_at', descending };
+        const { found, read } = await look((db) =>
+          createCredentials({ ...all, db }).list({ kind: 'team_key', isActive: false }, { limit: 51, order, search }),
+        );
+        expect(found).toHaveLength(count);
+        expect(found.every(({ isActive }) => !isActive)).toBe(true);
+        const times = found.map(({ createdAt }) => createdAt.getTime());
+        expect(times).toEqual(times.toSorted((a, b) => (descending ? b - a : a - b)));
+        expect([descending, read < 2_500]).toEqual([descending, true]);
+      }
+    });
+
+    test.each([
+      ['given_up', 1_000, ['lkt_']],
+      ['expired', 10_000, []],
+    ] as const)('are listed by the state %s without a look at the others', async (state, count, never) => {
+      for (const descending of [true, false]) {
+        const conditions = [{ field: 'state', operator: 'eq' as const, value: state }];
+        const order = { field: 'created_at', descending };
+        const keys = (limit: number) => (db: Queryable) =>
+          listApiKeys(db, { kind: 'team' }, { limit, order, conditions });
+        const { found, read } = await look(keys(51));
+        expect(found).toHaveLength(51);
+        expect([descending, read < 1_500]).toEqual([descending, true]);
+        const whole = await keys(20_000)(all.db);
+        expect(whole.slice(0, 51)).toEqual(found);
+        expect(whole).toHaveLength(count);
+        expect(whole.filter(({ prefix }) => (never as readonly string[]).includes(prefix))).toEqual([]);
+      }
+    });
   });
 
   test('a later use in the same hour changes no index', async () => {

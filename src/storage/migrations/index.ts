@@ -15,6 +15,7 @@ import leavers from './0013-leavers.ts';
 import scopeHolders from './0014-scope-holders.ts';
 import overview from './0015-overview.ts';
 import signingKeys from './0016-signing-keys.ts';
+import orders from './0017-orders.ts';
 
 export interface Migration {
   number: number;
@@ -39,6 +40,7 @@ export const MIGRATIONS: readonly Migration[] = [
   scopeHolders,
   overview,
   signingKeys,
+  orders,
 ].map((sql, index) => ({
   number: index + 1,
   ...sql,
