@@ -8,11 +8,13 @@ const LONGEST_LOCAL_PART = 64;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 // Controls, and the invisible marks that turn the direction of text: they make one name look like another.
 const FORBIDDEN = /[\p{Cc}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
+// A name of nothing else is a link nobody can see or press. U+2800 is the braille cell without dots.
+const VISIBLE = /[^\p{Default_Ignorable_Code_Point}\p{Cf}\s\u2800]/u;
 
 /**
  * A name as it is kept: trimmed, Unicode NFC, 1 to 255 characters.
  * @param field the name the caller used for this input, for the message
- * @throws AppError `invalid_argument` when it is empty, too long, or has control characters or broken Unicode
+ * @throws AppError `invalid_argument` when it is empty, too long, cannot be seen, or has control characters or broken Unicode
  */
 export function checkName(field: string, value: unknown): string {
   const name = checkText(field, value, LONGEST_NAME);
@@ -22,7 +24,7 @@ export function checkName(field: string, value: unknown): string {
 
 /**
  * A text that may be empty: trimmed, Unicode NFC, at most `longest` characters (default 255), undefined counts as ''.
- * @throws AppError `invalid_argument` when it is too long, or has control characters or broken Unicode
+ * @throws AppError `invalid_argument` when it is too long, cannot be seen, or has control characters or broken Unicode
  */
 export function checkText(field: string, value: unknown = '', longest: number = LONGEST_NAME): string {
   if (typeof value !== 'string') throw invalidField(field, 'must be text');
@@ -31,6 +33,7 @@ export function checkText(field: string, value: unknown = '', longest: number = 
   if (!value.isWellFormed()) throw invalidField(field, 'is not well-formed Unicode text');
   const text = value.normalize('NFC').trim();
   if (FORBIDDEN.test(text)) throw invalidField(field, 'must not have control characters');
+  if (text !== '' && !VISIBLE.test(text)) throw invalidField(field, 'must have something that can be seen');
   if ([...text].length > longest) throw invalidField(field, `must have at most ${longest} characters`);
   return text;
 }

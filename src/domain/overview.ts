@@ -32,7 +32,7 @@ export interface Overview {
   credentials(scope: OverviewScope): Promise<storage.CredentialCounts>;
   /** The last `USES_DAYS` days, with today. Of all teams, those that have ended since are in it too. */
   uses(scope: OverviewScope): Promise<DailyUses[]>;
-  /** What was refused within `REFUSALS_DAYS`, by action, the most frequent first; to 1,000 in all. */
+  /** What was refused since the day (UTC) that is `REFUSALS_DAYS` back, by action, the most frequent first; to 1,000 in all. */
   refusals(scope: OverviewScope): Promise<{ actions: { action: string; count: number }[]; isMore: boolean }>;
   /** The next five retirements, each with how many of its active keys were used within `RETIRING_USED_DAYS`, to 100. */
   comingRetirements(scope: OverviewScope): Promise<ComingRetirement[]>;
@@ -56,7 +56,7 @@ export function createOverview({ db }: { db: Queryable }): Overview {
         return { day, requests: Object.fromEntries(requests) as DailyUses['requests'] };
       });
     },
-    refusals: (scope) => storage.countRefusals(db, scope, daysFromNow(-REFUSALS_DAYS)),
+    refusals: (scope) => storage.countRefusals(db, scope, startOfDay(daysFromNow(-REFUSALS_DAYS))),
     comingRetirements: (scope) =>
       storage.listComingRetirements(db, scope, {
         limit: MOST_RETIREMENTS,
@@ -69,6 +69,10 @@ const DAY_MS = 24 * 3600 * 1000;
 
 function daysFromNow(days: number): Date {
   return new Date(Date.now() + days * DAY_MS);
+}
+
+function startOfDay(time: Date): Date {
+  return new Date(time.toISOString().slice(0, 10));
 }
 
 function addDays(day: string, count: number): string {

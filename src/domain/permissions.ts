@@ -25,7 +25,7 @@ export const PERMISSIONS = {
   'settings:write': 'Change the sign-in settings and rotate the signing keys',
   'audit:read': 'Read the audit trail',
   'credentials:read': 'See every credential that can act for the team (never its text)',
-  'credentials:write': 'Say until when API keys are to be given up',
+  'credentials:write': 'Say when API keys are retired',
   'credentials:introspect': 'Check whether credentials presented to it are valid',
 } as const;
 

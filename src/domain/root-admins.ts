@@ -13,8 +13,8 @@ export async function hasRootAdmin(db: Queryable): Promise<boolean> {
 /**
  * Makes a change that may take the root administrator's role, right or existence away. Only one such change runs at a
  * time, so two administrators who remove each other cannot both succeed.
- * @throws AppError `failed_precondition` when nobody would be left, or nobody without an expiry: the last of the others
- *   expires without anybody being asked
+ * @throws AppError `failed_precondition` when nobody would be left; or nobody without an expiry, for the last of the others
+ *   expires without anybody being asked; or of these nobody with a password, for no page could help then
  */
 export async function keepRootAdmin<T>(tx: Queryable, change: () => Promise<T>): Promise<T> {
   await lockRootTeam(tx);
@@ -25,6 +25,12 @@ export async function keepRootAdmin<T>(tx: Queryable, change: () => Promise<T>):
     throw new AppError(
       'failed_precondition',
       'This is the last root administrator. Give another user without expiry the role Admin in the root team first.',
+    );
+  }
+  if (before.loggingIn > 0 && after.loggingIn === 0) {
+    throw new AppError(
+      'failed_precondition',
+      'This is the last root administrator who can log in. Set a password for another one without expiry first.',
     );
   }
   return result;

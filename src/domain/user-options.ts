@@ -1,5 +1,5 @@
 /** What a caller may do with a user: asked before, so that nobody is shown a button that will not work. */
-import { countRootHolders } from '../storage/memberships.ts';
+import { countRootHolders, type RootHolders } from '../storage/memberships.ts';
 import type { Queryable } from '../storage/pool.ts';
 import { findRolePermissions } from '../storage/roles.ts';
 import type { UserRecord } from '../storage/users.ts';
@@ -41,7 +41,7 @@ export function createUserOptions({ db, memberships }: { db: Queryable; membersh
     const permissions = await findRolePermissions(db);
     const admins = await countRootHolders(db, ROLE_IDS.Admin);
     return users.map((user) => {
-      const isLast = isRootAdmin(user) && (admins.live === 1 || (admins.lasting === 1 && user.expiresAt === null));
+      const isLast = isRootAdmin(user) && isLastOf(admins, user);
       const opens = changesAll && mayGiveAllOf(user, permissions, mayGive);
       return {
         canChangePassword: opens,
@@ -55,6 +55,11 @@ export function createUserOptions({ db, memberships }: { db: Queryable; membersh
       };
     });
   };
+}
+
+/** @param user one of them */
+function isLastOf({ live, lasting, loggingIn }: RootHolders, { expiresAt, hasPassword }: UserRecord): boolean {
+  return live === 1 || (expiresAt === null && (lasting === 1 || (hasPassword && loggingIn === 1)));
 }
 
 function teamsOf({ teamRoles }: UserRecord): string[] {

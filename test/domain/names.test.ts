@@ -18,6 +18,7 @@ describe('a name', () => {
     ['a line break inside', 'a\nb'],
     ['a lone surrogate', 'a\ud800b'],
     ['marks that turn the text around', 'admin\u202e'],
+    ['only what cannot be seen', '\u200b\u2060 \u3164\ufe0f\u2800\u00ad'],
     ['a number', 7],
     ['a megabyte', 'x'.repeat(1_000_000)],
   ])('may not be %s', (_what, value) => {

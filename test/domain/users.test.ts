@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createLogin } from '../../src/domain/login.ts';
 import { ROLE_IDS, ROOT_TEAM_ID } from '../../src/domain/permissions.ts';
+import type { User } from '../../src/domain/users.ts';
 import { openPeople, type People, TESTER } from '../support/people.ts';
 
 let people: People;
@@ -312,6 +313,24 @@ describe('the last root administrator', () => {
     await expect(change(admin.id)).rejects.toMatchObject(refused);
     expect(await people.users.find(admin.id)).toEqual(admin);
     await change(guest.id);
+  });
+
+  test.each(ways)('cannot be %s while no other one could log in', async (_way, change) => {
+    const admin = await people.makeRootAdmin({ password: 'correct horse battery staple' });
+    const other = await people.makeRootAdmin();
+    const optionsOf = async (user: User) => {
+      const caller = { actor: TESTER, teamId: ROOT_TEAM_ID, userId: undefined, permissions: new Set(['users:write']) };
+      const [{ options } = { options: undefined }] = await people.users.withOptions([user], caller);
+      return [options?.canDisable, options?.canDelete];
+    };
+    await expect(change(admin.id)).rejects.toMatchObject(refused);
+    expect(await people.users.find(admin.id)).toEqual(admin);
+    expect(await optionsOf(admin)).toEqual([false, false]);
+    expect(await optionsOf(other)).toEqual([true, true]);
+    await change(other.id);
+    await people.makeRootAdmin({ password: 'correct horse battery staple' });
+    expect(await optionsOf(admin)).toEqual([true, true]);
+    await change(admin.id);
   });
 
   test.each(ways)('stays when two of them are %s at the same time', async (_way, change) => {
