@@ -145,7 +145,7 @@ export function createApp({ config, secrets, db, logger }: AppOptions): App {
     .use(console.unknown)
     .use(mount(createLoginRoutes({ ...domain, ...engine, csrf, pages, issuer })))
     .use(mount(createInteractionRoutes({ ...domain, engine: engine.interactions, csrf, pages })))
-    .use(mount(createSetupRoutes({ setup: domain.setup, csrf, pages, issuer, logIn: engine.browserSessions.logIn })))
+    .use(mount(createSetupRoutes({ ...domain, csrf, pages, issuer, logIn: engine.browserSessions.logIn })))
     .use(mount(createHomeRoutes({ pages, issuer, isSetupOpen: domain.setup.isOpen, sessionOf: engine.sessionOf })));
 
   return {

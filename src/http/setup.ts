@@ -13,6 +13,13 @@ export interface SetupDeps {
   pages: Pages;
   csrf: Csrf;
   issuer: string;
+  login: {
+    authenticate(
+      given: { email: string; password: string },
+      origin: { requestId?: string; ip?: string },
+      admit: (accountId: string) => Promise<unknown>,
+    ): Promise<string | undefined>;
+  };
   /** Logs the new administrator in, in this browser. */
   logIn(req: Context['req'], res: Context['res'], given: { accountId: string; remember: boolean }): Promise<unknown>;
   setup: {
@@ -44,7 +51,7 @@ interface DoneValues {
 }
 
 /** GET /setup?token=… and POST /setup. */
-export function createSetupRoutes({ pages, csrf, issuer, logIn, setup }: SetupDeps): Router {
+export function createSetupRoutes({ pages, csrf, issuer, login, logIn, setup }: SetupDeps): Router {
   const page = pages.declare<SetupValues>('setup', ['csrf', 'token', 'email', 'name', 'teamName', 'problems']);
   const donePage = pages.declare<DoneValues>('setup-done', ['issuer', 'email', 'teamName', 'loggedIn', 'commands'], {
     scripted: true,
@@ -82,8 +89,9 @@ export function createSetupRoutes({ pages, csrf, issuer, logIn, setup }: SetupDe
       const { user, team } = await setup.complete(input, actor);
       const commands = integrationCommands(issuer, team.name);
       // What is done is done, and said: at worst the person logs in by hand.
-      const loggedIn = await logIn(ctx.req, ctx.res, { accountId: user.id, remember: false }).then(
-        () => true,
+      const admit = (accountId: string) => logIn(ctx.req, ctx.res, { accountId, remember: false });
+      const loggedIn = await login.authenticate(input, requestInfoOf(ctx.req), admit).then(
+        (accountId) => accountId === user.id,
         () => false,
       );
       donePage(ctx, { issuer, email: user.email, teamName: team.name, loggedIn, commands }, 200);

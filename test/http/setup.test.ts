@@ -89,6 +89,23 @@ test('row 98: whoever set it up is logged in, in this browser alone, with a sess
   expect(stranger.text).toContain('<a href="/console">Log in to the console</a>');
 });
 
+test('that login counts as one: the user was seen, and the audit trail has it', async () => {
+  const other = await startTestServer();
+  const visitor = createBrowser();
+  const form = formOn(
+    await visitor.get(`${other.origin}/setup?token=${await other.domain.setup.issueLink()}`),
+    '/setup',
+  );
+  await visitor.post(form.url, { ...form.fields, ...ADA });
+  await other.domain.audit.flush();
+  const [user] = await other.domain.users.list({}, { limit: 1 });
+  expect(user?.lastLoginAt).not.toBeNull();
+  const events = await other.domain.auditEvents.list({}, { limit: 50 });
+  const logins = events.filter(({ action }) => action === 'user.logged_in');
+  expect(logins.map(({ actorId }) => actorId)).toEqual([user?.id]);
+  await other.close();
+});
+
 test('row 125: only the last page of the setup has a script, our own', async () => {
   const other = await startTestServer();
   const visitor = createBrowser();

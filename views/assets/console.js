@@ -7,7 +7,7 @@ function addCopyButtons(root) {
     button.type = 'button';
     button.className = 'copy';
     button.textContent = 'Copy';
-    button.setAttribute('aria-label', `Copy ${text.getAttribute('aria-label') ?? ''}`.trim());
+    button.setAttribute('aria-label', `Copy ${text.dataset.copy || (text.getAttribute('aria-label') ?? '')}`.trim());
     const said = document.createElement('span');
     said.className = 'unseen';
     said.setAttribute('role', 'status');
@@ -68,6 +68,11 @@ async function openInDialog(link) {
   const title = dialog.querySelector('h1');
   title.id = 'dialog-title';
   dialog.setAttribute('aria-labelledby', title.id);
+  // Where there is nothing to fill in, what will end is read before the button that ends it; a key held down presses nothing.
+  if (!form.querySelector('.field')) {
+    title.tabIndex = -1;
+    title.autofocus = true;
+  }
   for (const cancel of dialog.querySelectorAll('form.sheet > .buttons > a.button')) {
     cancel.addEventListener('click', (event) => {
       event.preventDefault();

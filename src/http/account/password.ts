@@ -22,7 +22,7 @@ const FIELDS: readonly Field[] = [
     type: 'password',
     autocomplete: 'new-password',
     required: true,
-    hint: 'At least 8 characters. A sentence is fine, and so is what a password manager makes',
+    hint: 'At least 8 characters. A sentence is fine, and so is what a password manager makes.',
   },
   {
     name: 'password_again',
@@ -30,13 +30,13 @@ const FIELDS: readonly Field[] = [
     type: 'password',
     autocomplete: 'new-password',
     required: true,
-    hint: 'Nobody here can tell you what you typed',
+    hint: 'Nobody here can tell you what you typed.',
   },
   {
     name: 'end_others',
     label: 'End my other sessions and disconnect my apps',
     type: 'check',
-    hint: 'Whoever knows the old password is out: every other browser, and every app until you allow it again. Your API keys stay',
+    hint: 'Whoever knows the old password is out: every other browser, and every app until you allow it again. Your API keys stay.',
   },
 ];
 

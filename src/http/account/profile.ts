@@ -9,7 +9,7 @@ const PATH = '/account';
 const EDIT = `${PATH}/edit`;
 
 const NAMES = [
-  { name: 'display_name', label: 'Display name', autocomplete: 'nickname', hint: 'What others see. Empty: your name' },
+  { name: 'display_name', label: 'Display name', autocomplete: 'nickname', hint: 'What others see. Empty: your name.' },
   { name: 'name', label: 'Name', autocomplete: 'name' },
   { name: 'given_name', label: 'Given name', autocomplete: 'given-name' },
   { name: 'family_name', label: 'Family name', autocomplete: 'family-name' },
@@ -88,7 +88,7 @@ function formFor(zone: string | null) {
       name: 'time_zone',
       label: 'Time zone',
       type: 'select',
-      hint: 'Times on all pages are shown in it',
+      hint: 'Times on all pages are shown in it.',
       options: zoneOptions(zone),
     },
   ];

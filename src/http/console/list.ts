@@ -31,7 +31,7 @@ export interface ListColumn<Row> {
 export interface ListFilter {
   name: string;
   label: string;
-  /** Without one for "all", which is there by itself. */
+  /** Without one for "all", which is there by itself; with `input`, what is offered while it is typed. */
   options: readonly Option[];
   /** In place of options, whatever is typed, up to 200 characters. */
   input?: 'text' | 'date';

@@ -19,7 +19,11 @@ export function scopeChoice(apis: readonly Api[]): ScopeGroup[] {
       const resource = end > 0 ? name.slice(0, end) : name;
       const verb = end > 0 ? name.slice(end + 1) : '';
       const options = rows.get(resource) ?? [];
-      options.push({ value: name, text: VERBS[verb] ?? (verb || 'Allow'), hint: description });
+      options.push({
+        value: name,
+        text: VERBS[verb] ?? (verb ? `${verb.charAt(0).toUpperCase()}${verb.slice(1)}` : 'Allow'),
+        hint: description,
+      });
       rows.set(resource, options);
     }
     if (rows.size === 0) return [];

@@ -49,7 +49,7 @@ export function addSignInSettings({ domain, routes, show }: Kit): void {
     const mayChange = mayUse(visitor, 'sign_in_settings.update');
     show.detail(ctx, visitor, {
       title: 'Sign-in Settings',
-      lead: 'They hold for every team, and on every instance at once.',
+      lead: 'They apply to every team, and on every instance at once.',
       facts: [{ label: 'Last changed', value: cell.date(updatedAt, 'Never: these are the defaults') }],
       sections: [
         {
@@ -115,7 +115,7 @@ export function addSignInSettings({ domain, routes, show }: Kit): void {
 
   const sessionsForm = ({ version }: SignInSettings) => ({
     title: 'Sessions',
-    lead: 'It holds for sessions that exist, too: those that are too old by then end at once, yours as well.',
+    lead: 'It applies to sessions that exist, too: those that are too old by then end at once, even yours.',
     back: BACK,
     action: `${PATH}/sessions`,
     fields: FIELDS,

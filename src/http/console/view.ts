@@ -16,7 +16,7 @@ export type Action =
 export type Cell =
   | { kind: 'text'; text: string; hint?: string }
   | { kind: 'link'; text: string; href: string; hint?: string }
-  | { kind: 'code'; text: string; hint?: string }
+  | { kind: 'code'; text: string; hint?: string; copied?: string }
   | { kind: 'badge'; text: string; tone: Tone; hint?: string }
   | { kind: 'words'; words: readonly string[]; none: string }
   | { kind: 'date'; at: Date | null; none: string; hint?: string }
@@ -32,6 +32,8 @@ export const cell = {
     ...(hint !== undefined && { hint }),
   }),
   code: (text: string, hint?: string): Cell => ({ kind: 'code', text, ...(hint !== undefined && { hint }) }),
+  /** With a button that copies it, which says what that is. */
+  copied: (text: string, copied = 'the client id'): Cell => ({ kind: 'code', text, copied }),
   badge: (text: string, tone: Tone, hint?: string): Cell => ({
     kind: 'badge',
     text,

@@ -26,7 +26,10 @@ const KNOWN: Record<string, { title: string; message: string }> = {
     title: 'Something went wrong',
     message: `The mistake is on our side. ${START_AGAIN} If it happens again, tell the operator the request id.`,
   },
-  temporarily_unavailable: { title: 'Not available right now', message: 'Try again in a moment.' },
+  temporarily_unavailable: {
+    title: 'Not available right now',
+    message: 'Try again later. If it does not get better, ask an administrator here.',
+  },
   access_denied: { title: 'Access was denied', message: START_AGAIN },
 };
 

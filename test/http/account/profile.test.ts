@@ -70,6 +70,7 @@ test.each([
   [{ time_zone: '+02:00' }, 'Time zone must be a time zone such as Europe/Berlin.'],
   [{ name: 'x'.repeat(256) }, 'Name must have at most 255 characters.'],
   [{ display_name: 'left\u202eright' }, 'Display name must not have control characters.'],
+  [{ display_name: '\u200b\u3164' }, 'Display name must have something that can be seen.'],
 ])('what cannot be is told at its field, and nothing is changed: %j', async (changes, problem) => {
   const before = await profile();
   const refused = await fillIn(server, browser, '/account/edit', { given_name: 'Augusta', ...(changes as object) });

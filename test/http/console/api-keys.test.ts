@@ -96,6 +96,12 @@ describe('making a personal key', () => {
     }
   });
 
+  test('what each scope lets it do is said beside it', async () => {
+    const words = wordsOf(await open(`${PERSONAL}/new`));
+    expect(words).toContain('providers See the data providers of the team');
+    expect(words).toMatch(/credentials .* Introspect credentials/);
+  });
+
   test('it expires in 30 days, unless the person says otherwise', async () => {
     const days = async (changes: Record<string, string>) => {
       const { key } = await personalKey(changes);
@@ -106,7 +112,7 @@ describe('making a personal key', () => {
     expect(await days({ expires_at: 'never' })).toBeNull();
     const { key } = await personalKey({ expires_at: 'day', expires_on: '2099-02-28' });
     expect(key.expiresAt?.toISOString()).toBe('2099-03-01T00:00:00.000Z');
-    expect(wordsOf(await open(`${PERSONAL}/new`))).toContain('A key that leaked and never expires is good until');
+    expect(wordsOf(await open(`${PERSONAL}/new`))).toContain('If it leaks, it works until somebody notices.');
   });
 
   test.each([
@@ -301,7 +307,7 @@ describe('one key', () => {
     expect([await uses(rotated.text), await uses(text)]).toEqual([200, expected]);
     const left = rotated.key.previousExpiresAt ? rotated.key.previousExpiresAt.getTime() - Date.now() : 0;
     expect(left / 1000).toBeGreaterThan(Number(overlap_seconds) - 60);
-    expect(wordsOf(await open(path)).includes('Former text')).toBe(expected === 200);
+    expect(wordsOf(await open(path)).includes('Old key ends')).toBe(expected === 200);
     expect((await runCurl(copiedFrom(page)['Try it']!)).status).toBe(200);
   });
 
@@ -327,12 +333,42 @@ describe('one key', () => {
     expect(asked).toContain('Whatever uses the key is refused, at once.');
     expect(asked).toContain('It was last used on');
     expect(await uses(text)).toBe(200);
+    const rotate = await open(`${path}/rotate`);
     const revoked = await fillIn(server, ada, `${path}/revoke`);
     expect(wordsOf(revoked)).toContain('Revoked');
     expect(await uses(text)).toBe(401);
+    // What it would be rotated to is refused, too.
+    expect(revoked.text).not.toContain('/rotate"');
+    for (const answer of [await open(`${path}/rotate`), await fillIn(server, ada, rotate)]) {
+      expect([answer.status, wordsOf(answer)]).toEqual([400, expect.stringContaining('Reinstate it, then rotate it.')]);
+      expect(copiedFrom(answer)).toEqual({});
+    }
     const reinstated = await fillIn(server, ada, `${path}/reinstate`);
     expect(wordsOf(reinstated)).toContain('The key is good again.');
     expect(await uses(text)).toBe(200);
+  });
+
+  test.each([
+    ['expired', true],
+    ['was retired', false],
+  ])('one that %s meanwhile is not said to be good again when it is reinstated', async (why, isExpired) => {
+    const { path, text } = await personalKey();
+    await fillIn(server, ada, `${path}/revoke`);
+    const keyId = path.split('/').pop()!;
+    if (isExpired) {
+      await server.db.query("UPDATE api_keys SET expires_at = now() - interval '1 day' WHERE id = $1", [keyId]);
+    } else {
+      await server.domain.retirements.create({ keyId, retiresAt: new Date(Date.now() + 3_600_000) }, {}, OPERATOR);
+      await server.db.query("UPDATE retirements SET retires_at = now() - interval '1 day' WHERE key_id = $1", [keyId]);
+    }
+    await server.domain.notifications.settle();
+    const asked = wordsOf(await open(`${path}/reinstate`));
+    expect(asked).toContain(`It stays refused: it ${why} on`);
+    expect(asked).not.toMatch(/let in with it again|still expires/);
+    const after = wordsOf(await fillIn(server, ada, `${path}/reinstate`));
+    expect(after).toContain('Your changes are saved.');
+    expect(after).not.toContain('good again');
+    expect(await uses(text)).toBe(401);
   });
 
   test('it is told of tokens that end with it', async () => {
@@ -502,12 +538,12 @@ describe('the list', () => {
       OPERATOR,
     );
     await server.domain.notifications.settle();
-    expect(wordsOf(await open(TEAM, browser))).toContain('To be given up by');
+    expect(wordsOf(await open(TEAM, browser))).toContain('Retires on');
     await server.db.query(`UPDATE retirements SET retires_at = now() - interval '1 minute' WHERE id = $1`, [made.id]);
     await server.domain.notifications.settle();
     expect(names(await open(`${TEAM}?status=given_up`, browser))).toEqual(['Alpha']);
     expect(names(await open(`${TEAM}?status=active`, browser))).toEqual(['Delta']);
-    expect(wordsOf(await open(TEAM, browser))).toContain('Given up');
+    expect(wordsOf(await open(TEAM, browser))).toContain('Retired');
   });
 
   test('a key that is pasted whole is found, and does not stay in the address', async () => {

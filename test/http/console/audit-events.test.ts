@@ -85,6 +85,12 @@ describe('the list', () => {
     expect(await found('')).toEqual(['four.made', 'three.made', 'two.made', 'one.made']);
     expect(await found('?sort=occurred_at')).toEqual(['one.made', 'two.made', 'three.made', 'four.made']);
     expect(await found('?action=two.made')).toEqual(['two.made']);
+    const { text } = await open(browser, '?action=two.made');
+    const offered = [.../<datalist[\s\S]*<\/datalist>/.exec(text)![0].matchAll(/<option value="([^"]*)"/g)].map(
+      ([, action]) => action!,
+    );
+    expect(offered).toEqual([...new Set(offered)].sort());
+    expect(offered).toEqual(expect.arrayContaining(['one.made', 'two.made', 'user.created']));
     expect(await found('?outcome=refused')).toEqual(['two.made']);
     expect(await found(`?actor=${userId}`)).toEqual(['one.made']);
     expect(await found(`?actor=${encodeURIComponent(email.toUpperCase())}`)).toEqual(['one.made']);
@@ -118,6 +124,18 @@ describe('the list', () => {
     expect(new Set(actions).size).toBe(60);
     expect(actions).toHaveLength(60);
   });
+});
+
+test('apps, clients and APIs lead to their pages, by what is known of them', async () => {
+  const { teamId } = await teamWithAdmin();
+  await happen({ action: 'a.made', teamId, actorKind: 'app', actorId: 'app_1', targetKind: 'app', targetId: 'app_2' });
+  await happen({ action: 'b.made', teamId, actorKind: 'client', actorId: 'svc_1' });
+  await happen({ action: 'c.made', teamId, targetKind: 'resource_server', targetId: 'some-api' });
+  const { text } = await open(root, `?team=${teamId}`);
+  for (const path of ['api-keys/apps/app_1', 'api-keys/apps/app_2', 'api-keys/clients/svc_1']) {
+    expect(text).toContain(`href="/console/${path}"`);
+  }
+  expect(text).toContain('href="/console/resource-servers/some-api"');
 });
 
 test('an event has a page with all that is known of it, as text', async () => {

@@ -181,6 +181,12 @@ describe('revoking what is selected', () => {
     ]);
   });
 
+  test('leads to the app that acts for somebody else', async () => {
+    const { person, app } = await connect(server);
+    const { text } = await open(root, `?kind=oauth2_app&team=${person.teamId}`);
+    expect(text).toContain(`href="/console/api-keys/apps/${app.clientId}"`);
+  });
+
   test('a second consent to the same app in the team ends with the first, and is not told to be gone', async () => {
     const { person } = await connect(server);
     const browser = await logInAt(server, person);

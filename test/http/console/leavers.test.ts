@@ -109,6 +109,17 @@ describe('the page before somebody leaves lists exactly what then stops:', () =>
     expect(await live(one)).toEqual({ ...NONE, key: true });
   });
 
+  test('not a session that the session lifetimes have ended', async () => {
+    const { person } = await leaver();
+    const path = `/console/users/${person.userId}`;
+    await server.db.query(`UPDATE sessions SET last_used_at = now() - interval '1 year' WHERE user_id = $1`, [
+      person.userId,
+    ]);
+    expect(await server.domain.sessions.list({ userId: person.userId }, { limit: 1 })).toEqual([]);
+    expect(numbers(await open(`${path}/delete`)).sessions).toBe('0');
+    expect(wordsOf(await open(path))).toContain('Browser sessions None');
+  });
+
   test('leaving one of two teams', async () => {
     const one = await leaver();
     const { userId } = one.person;

@@ -185,13 +185,31 @@ test('failed attempts are counted by what they were', async () => {
     [teamId],
   );
   const page = await overview(browser);
-  expect(wordsOf(page)).toContain('Requests to this server refused 3 Tokens not issued 1 Keys to be given up');
+  expect(wordsOf(page)).toContain('Requests to this server refused 3 Tokens not issued 1 Keys to be retired');
   const [, href] = /<a href="([^"]*)"><bdi>Requests to this server refused/.exec(page.text)!;
   const list = await browser.get(`${server.origin}${href!.replaceAll('&amp;', '&')}`);
   expect([...list.text.matchAll(/<bdi>api_request\.refused<\/bdi>/g)]).toHaveLength(3);
 });
 
-test('keys to be given up are there with how many are still used', async () => {
+test('a wrong password of somebody logged in is called that; the list behind it has as many as were counted', async () => {
+  const { userId, teamId, browser } = await teamWithAdmin();
+  const actor = { kind: 'user' as const, id: userId };
+  server.domain.audit.note({ action: 'user.password_refused', outcome: 'refused', actor, teamId });
+  await server.domain.audit.flush();
+  // The audit page can be narrowed by whole days only.
+  await server.db.query(
+    `INSERT INTO audit_events (action, outcome, actor_kind, team_id, occurred_at)
+     VALUES ('user.password_refused', 'refused', 'user', $1, date_trunc('day', now(), 'UTC') - interval '7 days')`,
+    [teamId],
+  );
+  const page = await overview(browser);
+  expect(wordsOf(page)).toContain('Wrong passwords at changing one 2');
+  const [, href] = /<a href="([^"]*)"><bdi>Wrong passwords/.exec(page.text)!;
+  const list = await browser.get(`${server.origin}${href!.replaceAll('&amp;', '&')}`);
+  expect([...list.text.matchAll(/<bdi>user\.password_refused<\/bdi>/g)]).toHaveLength(2);
+});
+
+test('keys to be retired are there with how many are still used', async () => {
   const { teamId, browser } = await teamWithAdmin();
   const [used] = [await teamKey(teamId), await teamKey(teamId)];
   await server.db.query(
@@ -210,6 +228,13 @@ test('keys to be given up are there with how many are still used', async () => {
   );
   const words = wordsOf(await overview(browser));
   expect(words).toMatch(/All team keys of .* 1 key The key “k” .* 1 key/);
+});
+
+test('where nothing can act yet it leads to what can', async () => {
+  const { teamId, browser } = await teamWithAdmin();
+  expect(wordsOf(await overview(browser))).toContain('Create your first credential');
+  await teamKey(teamId);
+  expect(wordsOf(await overview(browser))).not.toContain('first credential');
 });
 
 test('row 110: nothing of another team is in the numbers', async () => {
@@ -232,7 +257,7 @@ test('who may not see credentials or the audit trail sees neither cards nor refu
   const viewer = await logInAt(server, await createPerson(server, { role: 'Viewer', teamId }));
   const words = wordsOf(await overview(viewer));
   expect(words).toContain('Your keys');
-  expect(words).not.toMatch(/Team keys|Requests per day|Refused|given up/);
+  expect(words).not.toMatch(/Team keys|Requests per day|Refused|retired/);
   const operator = await logInAt(server, await createPerson(server, { role: 'Operator', teamId }));
   const operatorWords = wordsOf(await overview(operator));
   expect(operatorWords).toContain('Team keys 1');

@@ -55,7 +55,7 @@ describe("a team's administrator", () => {
   test('announces a day, of which callers are told, moves it, and takes it back', async () => {
     const { teamId, teamName, browser } = await teamWithAdmin();
     const { text } = await teamKey(teamId);
-    expect(wordsOf(await open(browser))).toContain('No keys are to be given up');
+    expect(wordsOf(await open(browser))).toContain('No keys are to be retired');
     const day = Date.now() + 10 * DAY;
     const made = await fillIn(server, browser, `${PATH}/new`, {
       ...{ prefix: 'lkt_', retires_at: minute(day), replacement_url: 'https://docs.example.com/keys' },
@@ -86,7 +86,7 @@ describe("a team's administrator", () => {
     const { text } = await teamKey(teamId);
     const { id } = await retire({ teamId, retiresAt: new Date() }, { teamId });
     expect(await soon(async () => (await answerTo(text)).status === 401)).toBe(true);
-    expect(wordsOf(await open(browser, `/${id}`))).toContain('Given up');
+    expect(wordsOf(await open(browser, `/${id}`))).toContain('Retired');
     await fillIn(server, browser, `${PATH}/${id}/edit`, { retires_at: minute(Date.now() + DAY) });
     expect((await answerTo(text)).status).toBe(200);
   });

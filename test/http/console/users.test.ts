@@ -236,6 +236,21 @@ describe('changing a user', () => {
     expect(await server.domain.users.find(one.userId)).toMatchObject({ name: 'Mine' });
   });
 
+  test('one’s own password is changed with the former one, not here', async () => {
+    const person = await createPerson(server, { teamId: ROOT_TEAM_ID });
+    const browser = await logInAt(server, person);
+    const path = `${server.origin}${USERS}/${person.userId}/password`;
+    const { csrf } = formOn(await open('/account', browser), '/logout').fields;
+    const answers = [
+      await browser.get(path),
+      await browser.post(path, { csrf: csrf!, team: person.teamId, password: 'another long password' }),
+    ];
+    for (const { status, location } of answers) {
+      expect([status, location]).toEqual([303, `${server.origin}/account/password`]);
+    }
+    await logInAt(server, person);
+  });
+
   test('row 102: a new password ends sessions and connected apps, and the page says so', async () => {
     const { person, app, browser, tokens } = await connect(server);
     const path = `${USERS}/${person.userId}/password`;

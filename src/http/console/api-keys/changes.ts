@@ -1,6 +1,7 @@
 /** What is done with one API key: another name, another text; off and on again or gone for good is in `endings.ts`. */
 import type { Context } from 'koa';
 import type { ApiKey } from '../../../domain/api-keys.ts';
+import { AppError } from '../../../errors.ts';
 import type { Kit } from '../index.ts';
 import { noticed } from '../notices.ts';
 import type { FormValues } from '../registrations/index.ts';
@@ -16,13 +17,13 @@ const HOUR = 3_600;
 const OVERLAP: Field = {
   type: 'radio',
   name: 'overlap_seconds',
-  label: 'The key in use now',
+  label: 'The old key',
   required: true,
   options: [
+    { value: '0', text: 'Ends now', hint: 'If somebody else may have it. Whatever uses it stops at once.' },
+    { value: String(HOUR), text: 'Ends in an hour' },
     { value: String(24 * HOUR), text: 'Ends in 24 hours' },
     { value: String(7 * 24 * HOUR), text: 'Ends in 7 days' },
-    { value: String(HOUR), text: 'Ends in an hour' },
-    { value: '0', text: 'Ends now', hint: 'For a key somebody else may have. What uses it stops at once.' },
   ],
 };
 const USUAL_OVERLAP = String(24 * HOUR);
@@ -65,6 +66,7 @@ export function addKeyChanges(kit: Kit, place: KeyPlace): void {
 
   routes.get(`${place.path}/:id/rotate`, needOf(place, 'rotate'), async (ctx, visitor) => {
     const { key } = await findKey(kit, place, ctx, visitor, 'rotate');
+    requireRotatable(key);
     show.form(ctx, visitor, { ...rotateForm(key, visitor), values: new Map([['overlap_seconds', USUAL_OVERLAP]]) });
   });
   routes.post(`${place.path}/:id/rotate`, needOf(place, 'rotate'), async (ctx, visitor, form) => {
@@ -81,31 +83,43 @@ export function addKeyChanges(kit: Kit, place: KeyPlace): void {
   function rotateForm(key: ApiKey, visitor: Visitor): FormPage {
     return {
       title: `Rotate ${key.name}`,
-      lead: 'It gets a new text and keeps everything else. Put the new text in place before the one in use now ends, and nothing stops.',
+      lead: 'You get a new key with the same name, scopes and expiry. Put it in place before the old one ends, and nothing stops.',
       back: backTo(key),
       ends: overlapsAlready(key, visitor),
       action: `${pathOf(place, key)}/rotate`,
       fields: [OVERLAP],
       hidden: { ...once.fields(), version: key.version },
-      submit: 'Make the new text',
+      submit: 'Rotate key',
     };
   }
 
-  async function rotate(ctx: Context, visitor: Visitor, { key: { id }, caller, scope }: KeySubject, form: FormValues) {
+  async function rotate(ctx: Context, visitor: Visitor, { key, caller, scope }: KeySubject, form: FormValues) {
+    requireRotatable(key);
     const overlapSeconds = Number(form.get('overlap_seconds') || Number.NaN);
     const version = form.get('version');
-    const made = await apiKeys.rotate(id, { overlapSeconds }, { ...scope, version }, caller.actor);
+    const made = await apiKeys.rotate(key.id, { overlapSeconds }, { ...scope, version }, caller.actor);
     const snippets = await keyCommands(
       { issuer, resourceServers: domain.resourceServers },
       made.key,
       made.text,
       caller.permissions,
     );
-    return { href: pathOf(place, made.key), show: () => showKey(kit, place, ctx, visitor, made, snippets) };
+    return {
+      href: pathOf(place, made.key),
+      show: () => showKey(kit, place, ctx, visitor, { ...made, title: `${made.key.name} is rotated` }, snippets),
+    };
   }
+}
+
+/** The API rotates what is revoked, too; here it would be shown with commands that are refused. */
+function requireRotatable({ state }: ApiKey): void {
+  if (state === 'revoked')
+    throw new AppError('failed_precondition', 'This key is revoked. Reinstate it, then rotate it.');
 }
 
 function overlapsAlready({ previousExpiresAt }: ApiKey, visitor: Visitor): string[] {
   if (previousExpiresAt === null || previousExpiresAt.getTime() <= Date.now()) return [];
-  return [`The text before the one in use now is good until ${timeIn(previousExpiresAt, visitor)}. It ends at once.`];
+  return [
+    `It was rotated before, and that older key works until ${timeIn(previousExpiresAt, visitor)}. It ends at once.`,
+  ];
 }

@@ -25,13 +25,13 @@ export interface KeyCommandsOptions {
 }
 
 /**
- * @param text of the key, which is shown with it
+ * @param text of the key, which is shown with it; undefined: a shell variable stands for it
  * @param owners what its owner may do in the team of the key
  */
 export async function keyCommands(
   { issuer, resourceServers }: KeyCommandsOptions,
   key: ApiKey,
-  text: string,
+  text: string | undefined,
   owners: ReadonlySet<string>,
 ): Promise<Snippet[]> {
   const rights = key.kind === 'team' ? new Set<string>(TEAM_KEY_PERMISSIONS) : withinScopes(key.scopes, owners);
@@ -45,8 +45,9 @@ export async function keyCommands(
     return `/oauth2/verify${server === undefined ? '' : `?${new URLSearchParams({ resource: server.identifier })}`}`;
   }
 
+  const header = text === undefined ? '"Authorization: Bearer $LATCHKEY_API_KEY"' : `'Authorization: Bearer ${text}'`;
   return [
-    { title: '.env', text: `LATCHKEY_URL=${issuer}\nLATCHKEY_API_KEY=${text}` },
-    { title: 'Try it', text: `curl --include --header 'Authorization: Bearer ${text}' \\\n  '${url}'` },
+    ...(text === undefined ? [] : [{ title: '.env', text: `LATCHKEY_URL=${issuer}\nLATCHKEY_API_KEY=${text}` }]),
+    { title: 'Try it', text: `curl --include --header ${header} \\\n  '${url}'` },
   ];
 }

@@ -33,7 +33,7 @@ const ACCESS: Field = {
     {
       value: 'all',
       text: 'Everything I may do in the team',
-      hint: 'But for making credentials and changing users: choose those below if it needs them.',
+      hint: 'Except creating credentials and changing users: choose those below if it needs them.',
     },
     { value: 'some', text: 'Only what I choose' },
   ],
@@ -122,7 +122,10 @@ export function addKeyCreation(kit: Kit, place: KeyPlace): void {
             made.text,
             owners,
           );
-          return { href: pathOf(place, made.key), show: () => showKey(kit, place, ctx, visitor, made, snippets) };
+          return {
+            href: pathOf(place, made.key),
+            show: () => showKey(kit, place, ctx, visitor, { ...made, title: `${made.key.name} is created` }, snippets),
+          };
         }),
       async (problems, status) => show.form(ctx, visitor, await pageFor(visitor, form, problems), status),
     ),
@@ -183,14 +186,14 @@ export function showKey(
   place: KeyPlace,
   ctx: Context,
   visitor: Visitor,
-  { key, text }: NewKey,
+  { key, text, title }: NewKey & { title: string },
   snippets: Awaited<ReturnType<typeof keyCommands>>,
 ): void {
   show.secret(ctx, visitor, {
-    title: key.name,
-    lead: 'Copy the key now: it is not shown again. Whoever has it can do what it may do.',
+    title,
+    lead: 'Copy the key now: it is not shown again. Anyone who has it can use it.',
     secrets: [{ label: 'API key', value: text }],
     snippets,
-    next: { text: `To ${key.name}`, href: pathOf(place, key) },
+    next: { text: `Go to ${key.name}`, href: pathOf(place, key) },
   });
 }

@@ -1,10 +1,14 @@
 /** All there is to know about one API key, and the way to what can be done with it. */
 import type { ApiKey } from '../../../domain/api-keys.ts';
 import { actsInRoot, teamReach } from '../../../domain/authorization.ts';
+import { auditLink } from '../audit-events/link.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
+import { snippetSection } from '../registrations/index.ts';
+import type { Snippet } from '../registrations/token-commands.ts';
 import { type Action, cell, type Fact, shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
+import { keyCommands } from './commands.ts';
 import { lastUse, scopesCell, stateCell } from './list.ts';
 import { findKey, type KeyPlace, type KeySubject, type KeyVerb, mayDo, needOf, pathOf } from './place.ts';
 
@@ -18,7 +22,11 @@ export function addKeyDetail(kit: Kit, place: KeyPlace): void {
       title: key.name,
       back: { text: place.title, href: place.path },
       badge: stateCell(key),
-      actions: [...actionsFor(place, subject), ...handOver(place, key, visitor)],
+      actions: [
+        ...(place.isAccount ? [] : auditLink(visitor, 'target', key.id)),
+        ...actionsFor(place, subject),
+        ...handOver(place, key, visitor),
+      ],
       facts: [
         { label: 'Key', value: cell.code(shortOf(key), 'How it begins and how it ends. The rest is not kept.') },
         ...ownerFact(key, visitor),
@@ -31,8 +39,15 @@ export function addKeyDetail(kit: Kit, place: KeyPlace): void {
         { label: 'Created by', value: cell.text(await makerOf(key, visitor)) },
         { label: 'Id', value: cell.code(key.id) },
       ],
+      sections: key.state === 'active' ? (await commandsFor(key)).map(snippetSection) : [],
     });
   });
+
+  async function commandsFor(key: ApiKey): Promise<Snippet[]> {
+    const options = { issuer: kit.issuer, resourceServers: domain.resourceServers };
+    const owners = key.userId === null ? undefined : await domain.authority.permissionsIn(key.userId, key.teamId);
+    return keyCommands(options, key, undefined, owners ?? new Set());
+  }
 
   /** Of whoever is not within reach, no more than that. */
   async function makerOf({ createdBy, userId, ownerEmail }: ApiKey, { caller, user }: Visitor): Promise<string> {
@@ -46,7 +61,7 @@ export function addKeyDetail(kit: Kit, place: KeyPlace): void {
 
 const ACTIONS: readonly { verb: KeyVerb; path: string; text: string; danger?: true; isFor(key: ApiKey): boolean }[] = [
   { verb: 'update', path: 'rename', text: 'Rename', isFor: () => true },
-  { verb: 'rotate', path: 'rotate', text: 'Rotate', isFor: ({ state }) => state !== 'expired' },
+  { verb: 'rotate', path: 'rotate', text: 'Rotate', isFor: ({ state }) => state !== 'expired' && state !== 'revoked' },
   { verb: 'reinstate', path: 'reinstate', text: 'Reinstate', isFor: ({ state }) => state === 'revoked' },
   { verb: 'revoke', path: 'revoke', text: 'Revoke', danger: true, isFor: ({ state }) => state !== 'revoked' },
   { verb: 'delete', path: 'delete', text: 'Delete', danger: true, isFor: () => true },
@@ -84,8 +99,8 @@ function moreFacts({ previousExpiresAt, retiresAt, externalId, tokensUntil }: Ap
     ...(isAhead(previousExpiresAt)
       ? [
           {
-            label: 'Former text',
-            value: cell.date(previousExpiresAt, '', 'Until then the text it had before it was rotated is good too'),
+            label: 'Old key ends',
+            value: cell.date(previousExpiresAt, '', 'It was rotated. Until then the old key works too'),
           },
         ]
       : []),
@@ -93,7 +108,7 @@ function moreFacts({ previousExpiresAt, retiresAt, externalId, tokensUntil }: Ap
       ? []
       : [
           {
-            label: 'To be given up',
+            label: 'Retires',
             value: cell.date(retiresAt, '', 'From then on the key is refused: replace it before'),
           },
           ...(mayUse(visitor, 'key_retirements.list')

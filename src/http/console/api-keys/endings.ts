@@ -1,5 +1,6 @@
 /** Off, on again, or gone for good: what is told before, and what is done. */
 
+import { isOver } from '../../../domain/api-key-checks.ts';
 import type { ApiKey } from '../../../domain/api-keys.ts';
 import type { Kit } from '../index.ts';
 import { type Notice, noticed } from '../notices.ts';
@@ -25,7 +26,10 @@ const ENDINGS: readonly Ending[] = [
     submit: 'Revoke this key',
     danger: true,
     done: 'revoked',
-    sentences: (key, visitor) => [...whatStops(key, visitor), 'You can reinstate it later, with the same text.'],
+    sentences: (key, visitor) => [
+      ...whatStops(key, visitor),
+      'You can reinstate it later: the same key works again then.',
+    ],
   },
   {
     verb: 'reinstate',
@@ -34,10 +38,12 @@ const ENDINGS: readonly Ending[] = [
     danger: false,
     done: 'reinstated',
     sentences: (key, visitor) => [
-      'Whoever has the key is let in with it again, at once.',
+      whatOpens(key, visitor),
       usedIn(key, visitor),
       'Tokens that were got for it before it was revoked stay ended.',
-      ...(key.expiresAt === null ? [] : [`It still expires on ${timeIn(key.expiresAt, visitor)}.`]),
+      ...(key.expiresAt === null || refusedFor(key) !== undefined
+        ? []
+        : [`It still expires on ${timeIn(key.expiresAt, visitor)}.`]),
     ],
   },
   {
@@ -76,7 +82,8 @@ export function addKeyEndings({ domain, routes, show }: Kit, place: KeyPlace): v
     routes.post(path, needOf(place, verb), async (ctx, visitor) => {
       const { key, caller, scope } = await findKey({ domain }, place, ctx, visitor, verb);
       await apiKeys[verb](key.id, scope, caller.actor);
-      return noticed(verb === 'delete' ? place.path : pathOf(place, key), done);
+      const isGood = verb !== 'reinstate' || refusedFor(key) === undefined;
+      return noticed(verb === 'delete' ? place.path : pathOf(place, key), isGood ? done : 'changed');
     });
   }
 }
@@ -89,6 +96,18 @@ function whatStops(key: ApiKey, visitor: Visitor): string[] {
       ? ['Tokens that were got for it end with it, within seconds.']
       : []),
   ];
+}
+
+function whatOpens(key: ApiKey, visitor: Visitor): string {
+  const refused = refusedFor(key);
+  if (refused === undefined) return 'Whoever has the key is let in with it again, at once.';
+  return `It stays refused: it ${refused.why} on ${timeIn(refused.at, visitor)}. Make a new key instead.`;
+}
+
+/** What refuses the key, revoked or not. */
+function refusedFor({ expiresAt, retiresAt }: ApiKey): { why: string; at: Date } | undefined {
+  if (isOver(expiresAt)) return { why: 'expired', at: expiresAt! };
+  return isOver(retiresAt) ? { why: 'was retired', at: retiresAt! } : undefined;
 }
 
 function usedIn(key: ApiKey, visitor: Visitor): string {

@@ -16,11 +16,11 @@ export const EXPIRY_FIELDS: readonly Field[] = [
     required: true,
     options: [
       ...SPANS.map((days) => ({ value: days, text: `In ${days} days` })),
-      { value: ON_A_DAY, text: 'After a day I choose' },
+      { value: ON_A_DAY, text: 'On a day I choose' },
       {
         value: NEVER,
         text: 'Never',
-        warning: 'A key that leaked and never expires is good until somebody notices. Choose a day if you can.',
+        warning: 'If it leaks, it works until somebody notices. Choose a day if you can.',
       },
     ],
   },
@@ -28,7 +28,7 @@ export const EXPIRY_FIELDS: readonly Field[] = [
     type: 'date',
     name: 'expires_on',
     label: 'Its last day',
-    hint: 'If you choose the day yourself. It ends with the day in UTC.',
+    hint: 'If you choose the day yourself. The key works until that day is over, in UTC.',
   },
 ];
 

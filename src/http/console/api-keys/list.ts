@@ -13,7 +13,7 @@ const STATES: Record<KeyState, { text: string; tone: Tone }> = {
   active: { text: 'Active', tone: 'good' },
   revoked: { text: 'Revoked', tone: 'bad' },
   expired: { text: 'Expired', tone: 'warn' },
-  given_up: { text: 'Given up', tone: 'warn' },
+  given_up: { text: 'Retired', tone: 'warn' },
 };
 const STATE_OPTIONS = Object.entries(STATES).map(([value, { text }]) => ({ value, text }));
 
@@ -102,5 +102,5 @@ export function scopesCell({ kind, scopes }: ApiKey): Cell {
 export function stateCell({ state, retiresAt }: ApiKey): Cell {
   const { text, tone } = STATES[state];
   if (state !== 'active' || retiresAt === null) return cell.badge(text, tone);
-  return cell.badge(text, 'warn', `To be given up by ${retiresAt.toISOString().slice(0, 10)}`);
+  return cell.badge(text, 'warn', `Retires on ${retiresAt.toISOString().slice(0, 10)}`);
 }

@@ -30,7 +30,12 @@ export function addAuditEvents(kit: Kit): void {
       { label: 'Address', cell: ({ ip }) => (ip === '' ? cell.text('') : cell.code(ip)) },
     ],
     filters: async ({ caller }, { teamId }) => [
-      { name: 'action', label: 'Action, such as api_key.created', input: 'text', options: [] },
+      {
+        name: 'action',
+        label: 'Action, such as api_key.created',
+        input: 'text',
+        options: (await auditEvents.actions()).map((action) => ({ value: action, text: action })),
+      },
       { name: 'actor', label: 'By: email or id', input: 'text', options: [] },
       { name: 'target', label: 'To: id', input: 'text', options: [] },
       ...(actsInRoot(caller)

@@ -21,15 +21,21 @@ const ACTORS: Record<string, string> = {
 const PLACES: Record<string, { path: string; needs: OperationId }> = {
   user: { path: '/console/users/', needs: 'users.get' },
   team: { path: '/console/teams/', needs: 'teams.get' },
+  // Apps and clients are found by their id and by their client_id, which is what is known of who did something.
   oauth_app: { path: '/console/api-keys/apps/', needs: 'oauth_apps.get' },
+  app: { path: '/console/api-keys/apps/', needs: 'oauth_apps.get' },
   oauth_client: { path: '/console/api-keys/clients/', needs: 'oauth_clients.get' },
+  client: { path: '/console/api-keys/clients/', needs: 'oauth_clients.get' },
+  resource_server: { path: '/console/resource-servers/', needs: 'resource_servers.get' },
   key_retirement: { path: '/console/retirements/', needs: 'key_retirements.get' },
   'api_key team': { path: '/console/api-keys/team/', needs: 'team_keys.get' },
 };
 
 export async function actorCell(kit: Kit, visitor: Visitor, { actorKind, actorId }: RecordedAuditEvent): Promise<Cell> {
   const name = ACTORS[actorKind] ?? actorKind;
-  if (actorKind !== 'user') return cell.text(name, actorId === '' ? undefined : actorId);
+  if (actorId === '') return cell.text(name);
+  if (actorKind === 'app' || actorKind === 'client') return linked(visitor, actorKind, actorId, name);
+  if (actorKind !== 'user') return cell.text(name, actorId);
   const email = await emailOf(kit, visitor, actorId);
   return linked(visitor, 'user', actorId, email ?? name);
 }

@@ -19,7 +19,7 @@ export function shownAs({ prefix, clientId }: Credential): string | undefined {
 
 export function statusCell({ isActive, retiresAt }: Credential): Cell {
   if (!isActive) return cell.badge('Inactive', 'quiet');
-  return retiresAt === null ? cell.badge('Active', 'good') : cell.badge('To be given up', 'warn');
+  return retiresAt === null ? cell.badge('Active', 'good') : cell.badge('Retiring', 'warn');
 }
 
 export function namesOf(one: Credential): Cell[] {

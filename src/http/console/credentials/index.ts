@@ -105,9 +105,12 @@ function nameCell(one: Credential, visitor: Visitor): Cell {
   return href === undefined ? cell.text(one.name, shownAs(one)) : cell.link(one.name, href, shownAs(one));
 }
 
-function hrefOf({ kind, id, userId }: Credential, visitor: Visitor): string | undefined {
+function hrefOf({ kind, id, clientId, userId }: Credential, visitor: Visitor): string | undefined {
   const isOwn = userId === visitor.user.id;
-  if (kind === 'oauth2_app') return isOwn ? '/account/apps' : undefined;
+  if (kind === 'oauth2_app') {
+    if (isOwn) return '/account/apps';
+    return clientId !== null && mayUse(visitor, 'oauth_apps.get') ? `/console/api-keys/apps/${clientId}` : undefined;
+  }
   if (kind === 'team_key') return mayUse(visitor, 'team_keys.get') ? `/console/api-keys/team/${id}` : undefined;
   if (kind === 'oauth2_client')
     return mayUse(visitor, 'oauth_clients.get') ? `/console/api-keys/clients/${id}` : undefined;
@@ -116,7 +119,7 @@ function hrefOf({ kind, id, userId }: Credential, visitor: Visitor): string | un
   return isInReach ? `/console/api-keys/personal/${id}` : undefined;
 }
 
-function expiryCell({ kind, expiresAt, retiresAt }: Credential): Cell {
-  if (retiresAt !== null && (expiresAt === null || retiresAt < expiresAt)) return cell.date(retiresAt, '', 'Given up');
-  return cell.date(expiresAt, kind === 'oauth2_client' ? 'Does not expire' : 'Never');
+function expiryCell({ expiresAt, retiresAt }: Credential): Cell {
+  if (retiresAt !== null && (expiresAt === null || retiresAt < expiresAt)) return cell.date(retiresAt, '', 'Retires');
+  return cell.date(expiresAt, 'Never');
 }

@@ -91,7 +91,9 @@ function endsOf(ending: readonly Credential[]): string[] {
     ...(has('personal_key', 'team_key') ? ['Keys are refused from now on. They can be reinstated.'] : []),
     ...(has('oauth2_client') ? ['Clients are disabled, and their tokens end. They can be enabled again.'] : []),
     ...(has('oauth2_app')
-      ? ['Apps are disconnected: consents and tokens end for good, and the user would be asked again.']
+      ? [
+          'Apps are disconnected from the user in that team, with all the user allowed them there: consents and tokens end for good, and the user would be asked again.',
+        ]
       : []),
   ];
 }

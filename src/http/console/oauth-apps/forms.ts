@@ -70,7 +70,7 @@ export function addOauthAppForms(kit: Kit, commands: TokenCommandsOptions): void
     { secret, snippets }: { secret: string | undefined; snippets: readonly Snippet[] },
   ): void {
     show.secret(ctx, visitor, {
-      title: `${app.name} is registered`,
+      title: `${app.name} is created`,
       lead:
         secret === undefined
           ? 'It has no secret. What its code needs is below, and on its page.'

@@ -4,6 +4,7 @@ import type { AppEndings } from '../../../domain/endings.ts';
 import type { OauthApp } from '../../../domain/oauth-apps.ts';
 import { reviewRedirectUris } from '../../../domain/redirect-uri-hints.ts';
 import { apiKeyGuide, apiKeyTabs } from '../api-keys/guide.ts';
+import { auditLink } from '../audit-events/link.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import { addClientSecretPages, secretCell, secretsSection } from '../registrations/client-secrets.ts';
@@ -104,7 +105,7 @@ export function addOauthApps(kit: Kit): void {
       title: app.name,
       back: { text: 'OAuth2 Apps', href: APPS },
       badge: enabledCell(app),
-      actions: actionsFor(app, visitor),
+      actions: [...auditLink(visitor, 'target', app.id), ...actionsFor(app, visitor)],
       facts: factsOf(app, endings),
       sections: [
         uriSection('Redirect URIs', app, app.redirectUris),
@@ -135,7 +136,7 @@ function actionsFor(app: OauthApp, visitor: Visitor): Action[] {
 
 function factsOf(app: OauthApp, endings: AppEndings): Fact[] {
   return [
-    { label: 'Client ID', value: cell.code(app.clientId) },
+    { label: 'Client ID', value: cell.copied(app.clientId) },
     { label: 'Type', value: cell.text(TYPES[app.type], app.type) },
     { label: 'Base URL', value: cell.code(app.baseUrl) },
     { label: 'Allowed scopes', value: cell.words(app.allowedScopes, 'None') },

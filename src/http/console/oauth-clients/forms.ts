@@ -120,7 +120,7 @@ export function addOauthClientForms(kit: Kit, commands: TokenCommandsOptions): v
     { secret, snippets }: { secret: string | undefined; snippets: readonly Snippet[] },
   ): void {
     show.secret(ctx, visitor, {
-      title: `${client.name} is made`,
+      title: `${client.name} is created`,
       lead:
         secret === undefined
           ? 'It has no secret: it proves who it is with its own keys.'

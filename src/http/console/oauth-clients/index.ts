@@ -4,6 +4,7 @@ import type { ClientSecret } from '../../../domain/client-secrets.ts';
 import type { ClientEndings } from '../../../domain/endings.ts';
 import type { OauthClient } from '../../../domain/oauth-clients.ts';
 import { apiKeyGuide, apiKeyTabs } from '../api-keys/guide.ts';
+import { auditLink } from '../audit-events/link.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import { addClientSecretPages, secretCell, secretsSection } from '../registrations/client-secrets.ts';
@@ -119,6 +120,7 @@ function actionsFor(client: OauthClient, visitor: Visitor): Action[] {
   const { enabled, version } = client;
   const may = (verb: 'update' | 'enable' | 'disable' | 'delete') => mayUse(visitor, `oauth_clients.${verb}`);
   return [
+    ...auditLink(visitor, 'target', client.id),
     ...(may('update') ? [{ text: 'Edit', href: `${at}/edit` }] : []),
     ...(may('enable') && !enabled ? [{ text: 'Enable', post: `${at}/enable`, fields: { version } }] : []),
     ...(may('disable') && enabled ? [{ text: 'Disable', href: `${at}/disable`, danger: true }] : []),
@@ -128,7 +130,7 @@ function actionsFor(client: OauthClient, visitor: Visitor): Action[] {
 
 function factsOf(client: OauthClient, { resourceServers }: ClientEndings): Fact[] {
   return [
-    { label: 'Client ID', value: cell.code(client.clientId) },
+    { label: 'Client ID', value: cell.copied(client.clientId) },
     { label: 'Team', value: cell.text(client.teamName) },
     { label: 'Allowed scopes', value: cell.words(client.allowedScopes, 'None') },
     { label: 'Proves who it is by', value: cell.code(client.tokenEndpointAuthMethod, client.jwksUri ?? undefined) },

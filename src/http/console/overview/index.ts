@@ -12,11 +12,12 @@ import {
   UNUSED_DAYS,
   USES_DAYS,
 } from '../../../domain/overview.ts';
+import { API_KEYS } from '../api-keys/guide.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import { RETIREMENTS, subjectOf } from '../retirements/subject.ts';
 import type { Frame } from '../show.ts';
-import { cell, type Section } from '../view.ts';
+import { type Action, cell, type Section } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import { type Plot, plot } from './plot.ts';
 
@@ -30,6 +31,7 @@ interface Card {
 interface OverviewPage {
   title: string;
   lead: string;
+  actions: Action[];
   groups: { title: string; cards: Card[] }[];
   plot: Plot | null;
   sections: Section[];
@@ -54,6 +56,7 @@ const USES: Record<UseKind, string> = {
 
 const REFUSALS: Record<string, string> = {
   'user.login_refused': 'Logins refused',
+  'user.password_refused': 'Wrong passwords at changing one',
   'api_request.refused': 'Requests to this server refused',
   'token.refused': 'Tokens not issued',
   'authorization.refused': 'Sign-ins with an app refused',
@@ -80,6 +83,7 @@ export function addOverview(kit: Kit): void {
       page: {
         title: 'Overview',
         lead: leadFor(visitor, seesCredentials),
+        actions: firstSteps(visitor, groups),
         groups,
         plot: uses,
         sections: [
@@ -107,6 +111,13 @@ function leadFor({ caller, team }: Visitor, seesCredentials: boolean): string {
   return actsInRoot(caller)
     ? 'What can act for any team, what is used, and what deserves a look.'
     : 'What can act for your team, what is used, and what deserves a look.';
+}
+
+/** Where nothing can act yet, the way to what can. */
+function firstSteps(visitor: Visitor, [canAct]: OverviewPage['groups']): Action[] {
+  const isEmpty = canAct?.cards.every(({ value }) => value === '0');
+  const mayCreate = mayUse(visitor, 'api_keys.create') || mayUse(visitor, 'team_keys.create');
+  return isEmpty && mayCreate ? [{ text: 'Create your first credential', href: API_KEYS, primary: true }] : [];
 }
 
 async function credentialGroups({ domain }: Kit, { caller }: Visitor) {
@@ -184,15 +195,15 @@ async function refusalSection({ domain }: Kit, { caller }: Visitor): Promise<Sec
 async function retirementSection({ domain }: Kit, { caller }: Visitor): Promise<Section> {
   const coming = await domain.overview.comingRetirements(teamReach(caller));
   return {
-    title: 'Keys to be given up',
+    title: 'Keys to be retired',
     table: {
-      columns: ['Keys', 'Given up on', `Still used in the last ${RETIRING_USED_DAYS} days`],
+      columns: ['Keys', 'Retires', `Still used in the last ${RETIRING_USED_DAYS} days`],
       rows: coming.map((one) => [
         cell.link(subjectOf(one), `${RETIREMENTS}/${one.id}`),
         cell.date(one.retiresAt, ''),
         usedCell(one),
       ]),
-      none: 'No keys are to be given up. Announce a day here before you switch keys off, and their callers are told.',
+      none: 'No keys are to be retired. Announce a day before you switch keys off, and their callers are told.',
     },
     actions: [{ text: 'Key retirements', href: RETIREMENTS }],
   };

@@ -36,15 +36,24 @@ export interface SecretPages<One extends Owner> {
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
 
+const ENDS_NOW = {
+  value: '0',
+  text: 'Ends now',
+  hint: 'If somebody else may have it. Whatever uses it stops at once.',
+};
 const OVERLAPS = [
   { value: '', text: 'Goes on until you end it' },
   { value: String(7 * DAY), text: 'Ends in 7 days' },
   { value: String(DAY), text: 'Ends in 24 hours' },
   { value: String(HOUR), text: 'Ends in an hour' },
-  { value: '0', text: 'Ends now', hint: 'For a secret somebody else may have.' },
+  ENDS_NOW,
 ];
 const LIFETIMES = [
-  { value: '', text: 'Never' },
+  {
+    value: '',
+    text: 'Never',
+    warning: 'If it leaks, it works until somebody notices. Choose a day if you can.',
+  },
   { value: '30', text: 'In 30 days' },
   { value: '90', text: 'In 90 days' },
   { value: '365', text: 'In a year' },
@@ -63,19 +72,34 @@ export function addClientSecretPages<One extends Owner>(kit: Kit, pages: SecretP
 
   function fieldsFor(secrets: readonly ClientSecret[]): Field[] {
     // Two can live at once: with two there, both end when the new one comes.
-    const overlaps = secrets.length < 2 ? OVERLAPS : OVERLAPS.filter(({ value }) => value === '0');
+    const overlaps = secrets.length < 2 ? OVERLAPS : [{ ...ENDS_NOW, text: 'Both end now' }];
     return [
       ...(secrets.length === 0
         ? []
-        : [{ type: 'radio' as const, name: 'overlap', label: 'What is in use', options: overlaps, required: true }]),
-      { type: 'select', name: 'ends', label: 'The new one ends', options: LIFETIMES },
+        : [
+            {
+              type: 'radio' as const,
+              name: 'overlap',
+              label: secrets.length < 2 ? 'The old secret' : 'The old secrets',
+              options: overlaps,
+              required: true,
+            },
+          ]),
+      { type: 'radio', name: 'ends', label: 'The new one ends', options: LIFETIMES, required: true },
     ];
   }
 
   routes.get(`${path}/:id/secrets/new`, operations.add, async (ctx, visitor) => {
     const { owner, secrets } = await find(ctx.params.id, visitor);
     const usual = secrets.length < 2 ? String(DAY) : '0';
-    showForm(ctx, visitor, { owner, secrets, values: new Map([['overlap', usual]]) });
+    showForm(ctx, visitor, {
+      owner,
+      secrets,
+      values: new Map([
+        ['overlap', usual],
+        ['ends', ''],
+      ]),
+    });
   });
 
   function showForm(
@@ -100,7 +124,7 @@ export function addClientSecretPages<One extends Owner>(kit: Kit, pages: SecretP
         values,
         problems,
         hidden: once.fields(),
-        submit: 'Make a new secret',
+        submit: 'Create secret',
       },
       status,
     );

@@ -35,7 +35,7 @@ export const SETTINGS: readonly Field[] = [
   {
     type: 'textarea',
     name: 'client_ids',
-    label: 'Clients that are this API',
+    label: 'Clients the API uses',
     hint: 'The IDs (svc_…) of OAuth2 Clients with which the API asks whether an API key or token is good, one on each line. Needed for API keys.',
     rows: 2,
     code: true,

@@ -100,14 +100,14 @@ function factsOf(server: ResourceServer): Fact[] {
         server.identifier,
         server.isBuiltIn
           ? 'Tokens are for it when no resource is asked for.'
-          : 'Callers ask for its tokens with resource and this identifier.',
+          : 'Callers name it as resource when they ask for a token.',
       ),
     },
     { label: 'Access tokens live', value: cell.text(inWords(server.accessTokenTtlSeconds)) },
     { label: 'Signed with', value: cell.text(server.signingAlg) },
     { label: 'API keys', value: keysCell(server) },
     {
-      label: 'Clients that are this API',
+      label: 'Clients the API uses',
       value: cell.words(server.clientIds, 'None'),
     },
     { label: 'Created', value: cell.date(server.createdAt, '') },

@@ -40,7 +40,7 @@ export function middlewareFor(issuer: string, server: ResourceServer): Section[]
 
 function keysPoint({ isBuiltIn, client }: { isBuiltIn: boolean; client: string | undefined }): string {
   if (isBuiltIn) return 'To check API keys it needs an OAuth2 Client with the scope credentials:introspect.';
-  if (client !== undefined) return 'To check API keys it uses the secret of the client it is.';
+  if (client !== undefined) return 'To check API keys it uses the secret of that OAuth2 Client.';
   return 'To check API keys it needs an OAuth2 Client: create one, and name it here under Edit. Leave introspection out to take access tokens only.';
 }
 

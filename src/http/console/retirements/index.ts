@@ -23,7 +23,7 @@ export function addRetirements(kit: Kit): void {
     columns: [
       { label: 'Keys', cell: (one) => cell.link(subjectOf(one), `${RETIREMENTS}/${one.id}`) },
       { label: 'Status', cell: statusCell },
-      { label: 'Given up on', sort: 'retires_at', cell: ({ retiresAt }) => cell.date(retiresAt, '') },
+      { label: 'Retires', sort: 'retires_at', cell: ({ retiresAt }) => cell.date(retiresAt, '') },
       { label: 'Replaced by', cell: ({ replacementUrl }) => cell.text(replacementUrl ?? '') },
       { label: 'Announced', sort: 'created_at', cell: ({ createdAt }) => cell.date(createdAt, '') },
     ],
@@ -33,7 +33,7 @@ export function addRetirements(kit: Kit): void {
         : [],
     order: { field: 'retires_at', descending: false },
     empty: {
-      title: 'No keys are to be given up',
+      title: 'No keys are to be retired',
       text: 'Say from which day on keys are refused. Until then every answer tells their callers so, with a link to what replaces them.',
     },
     rows: ({ limit, order, after }, { filters: { team }, visitor }) =>
@@ -115,12 +115,12 @@ function mayChange(visitor: Visitor, { setByRoot }: RetirementDetails): boolean 
 }
 
 function statusCell({ retiresAt }: RetirementDetails): Cell {
-  return retiresAt.getTime() <= Date.now() ? cell.badge('Given up', 'quiet') : cell.badge('To come', 'warn');
+  return retiresAt.getTime() <= Date.now() ? cell.badge('Retired', 'quiet') : cell.badge('Scheduled', 'warn');
 }
 
 function factsOf(one: RetirementDetails): Fact[] {
   return [
-    { label: 'Given up on', value: cell.date(one.retiresAt, '', 'From then on the keys are refused') },
+    { label: 'Retires', value: cell.date(one.retiresAt, '', 'From then on the keys are refused') },
     { label: 'Announced', value: cell.date(one.createdAt, '', 'Since then every answer tells it') },
     { label: 'Replaced by', value: cell.text(one.replacementUrl ?? 'No link') },
     { label: 'Team', value: cell.text(one.teamName ?? 'Every team') },

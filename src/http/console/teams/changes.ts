@@ -16,18 +16,22 @@ const OWN: readonly Field[] = [
 ];
 const SSO_ALIAS: Field = {
   ...{ type: 'text', name: 'sso_alias', label: 'SSO alias' },
-  hint: 'What a single sign-on calls the team. Empty: none',
+  hint: 'What a single sign-on calls the team. Empty: none.',
 };
 const POLICY: Field = {
   ...{ type: 'radio', name: 'policy_type', label: 'Providers it sees', required: true },
   options: [
-    { value: 'UNBOUND', text: 'Every provider', hint: 'Whatever is made in any team' },
-    { value: 'PROVIDER_ID_SET', text: 'Chosen providers', hint: 'Those checked below, and what the team makes itself' },
+    { value: 'UNBOUND', text: 'Every provider', hint: 'Those of this and every other team.' },
+    {
+      value: 'PROVIDER_ID_SET',
+      text: 'Chosen providers',
+      hint: 'Those checked below, and what the team makes itself.',
+    },
   ],
 };
 const TYPES: Field = {
   ...{ type: 'checks', name: 'provider_types', label: 'Only of these types' },
-  hint: 'None checked: of any type',
+  hint: 'None checked: of any type.',
   options: [{ value: 'CUSTOM', text: 'Custom providers' }],
 };
 

@@ -2,6 +2,7 @@
 import { teamReach } from '../../../domain/authorization.ts';
 import type { CredentialKind } from '../../../domain/credentials.ts';
 import { POLICY_TYPES, type Team, type TeamContents } from '../../../domain/teams.ts';
+import { auditLink } from '../audit-events/link.ts';
 import { CREDENTIALS } from '../credentials/cells.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
@@ -74,6 +75,7 @@ export function addTeams(kit: Kit): void {
       ...(team.isRoot && { badge: cell.badge('Root team', 'quiet') }),
       tabs: tabsOf(visitor, team, 'team'),
       actions: [
+        ...auditLink(visitor, 'target', team.id),
         ...(mayUse(visitor, 'teams.update') ? [{ text: 'Edit', href: `${pathOf(team)}/edit` }] : []),
         ...(mayUse(visitor, 'teams.delete') && !team.isRoot
           ? [{ text: 'Delete', href: `${pathOf(team)}/delete`, danger: true }]

@@ -32,7 +32,7 @@ export function addTeamMembers(kit: Kit): void {
     order: { field: 'name', descending: false },
     empty: {
       title: 'Nobody is in this team',
-      text: 'Team keys and clients work without members. Who is to own personal keys or let apps act for the team must be in it.',
+      text: 'Team keys and clients work without members. Only members can own personal keys here, or let apps act for the team.',
     },
     rows: ({ limit, order, after, search }, { visitor, subject }) =>
       users
@@ -60,7 +60,7 @@ export function addTeamMembers(kit: Kit): void {
   async function addForm(team: Team) {
     return {
       title: `Add a member to ${team.name}`,
-      lead: 'Somebody who has an account already. Who has none is made under Users.',
+      lead: 'Somebody who has an account already. If they have none, create one under Users.',
       back: { text: team.name, href: `${pathOf(team)}/members` },
       action: `${pathOf(team)}/members/new`,
       fields: [

@@ -4,10 +4,13 @@ import { teamReach } from '../../../domain/authorization.ts';
 import type { User } from '../../../domain/users.ts';
 import type { Kit } from '../index.ts';
 import { noticed } from '../notices.ts';
+import { redirect } from '../routes.ts';
 import type { Field } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import { EMAIL, EXPIRES, emailTaken, expiryIn, lastDayOf, NAME, NAMES, namesIn } from './fields.ts';
 import { backTo, nameOf, pathOf, requireRoot, USERS, userOf } from './subject.ts';
+
+const OWN_PASSWORD = '/account/password';
 
 export function addUserChanges(kit: Kit): void {
   const { domain, routes, show } = kit;
@@ -82,11 +85,16 @@ export function addUserChanges(kit: Kit): void {
     danger: true,
   });
 
+  // One's own is changed by whoever knows it, not by whoever finds a browser that is logged in.
+  const isOwn = (ctx: Context, { user }: Visitor) => ctx.params.id === user.id;
+
   routes.get(`${USERS}/:id/password`, 'users.update', async (ctx, visitor) => {
+    if (isOwn(ctx, visitor)) return redirect(ctx, OWN_PASSWORD);
     show.form(ctx, visitor, passwordForm(await wholeUserOf(ctx, visitor)));
   });
 
   routes.post(`${USERS}/:id/password`, 'users.update', async (ctx, visitor, form) => {
+    if (isOwn(ctx, visitor)) return OWN_PASSWORD;
     const { caller } = visitor;
     const user = await wholeUserOf(ctx, visitor);
     const password = form.get('password') ?? '';

@@ -11,7 +11,7 @@ import { pathOf, USERS } from './subject.ts';
 
 const PASSWORD: Field = {
   ...{ type: 'password', name: 'password', label: 'Password', autocomplete: 'new-password' },
-  hint: 'You tell it to them. Leave it empty for somebody who is not to log in yet',
+  hint: 'You tell it to them. Leave it empty for somebody who is not to log in yet.',
 };
 
 export function addUserCreation(kit: Kit): void {
@@ -59,7 +59,7 @@ export function addUserCreation(kit: Kit): void {
     return {
       title: 'Create a user',
       lead: isRoot
-        ? 'Who is made without a password cannot log in until you set one, but can own keys.'
+        ? 'Without a password they can own keys, but not log in until you set one.'
         : 'They become a member of your team, with the roles you choose.',
       back: { text: 'Users', href: USERS },
       action: `${USERS}/new`,

@@ -4,7 +4,7 @@ import type { Form } from '../../middleware/form.ts';
 import type { Field } from '../view.ts';
 
 export const NAMES: readonly Field[] = [
-  { type: 'text', name: 'display_name', label: 'Display name', hint: 'How pages call the person. Empty: the name' },
+  { type: 'text', name: 'display_name', label: 'Display name', hint: 'What pages call the person. Empty: the name.' },
   { type: 'text', name: 'given_name', label: 'Given name' },
   { type: 'text', name: 'family_name', label: 'Family name' },
 ];
@@ -12,7 +12,7 @@ export const EMAIL: Field = {
   type: 'email',
   name: 'email',
   label: 'Email',
-  hint: 'What they log in with',
+  hint: 'What they log in with.',
   required: true,
 };
 export const NAME: Field = { type: 'text', name: 'name', label: 'Name' };
@@ -20,7 +20,7 @@ export const EXPIRES: Field = {
   type: 'date',
   name: 'expires_at',
   label: 'Expires',
-  hint: 'The last day (UTC) they are let in; then their keys, apps and sessions stop. Empty: never',
+  hint: 'The last day (UTC) they are let in; then their keys, apps and sessions stop. Empty: never.',
 };
 
 const DAY = 86_400_000;

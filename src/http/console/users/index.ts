@@ -1,6 +1,7 @@
 /** Users: who they are, what they may do where, and whether they are let in. */
 import { actsInRoot, teamReach } from '../../../domain/authorization.ts';
 import type { User } from '../../../domain/users.ts';
+import { auditLink } from '../audit-events/link.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import { noticed } from '../notices.ts';
@@ -86,6 +87,7 @@ export function addUsers(kit: Kit): void {
       back: { text: 'Users', href: USERS },
       badge: statusCell(user),
       actions: [
+        ...auditLink(visitor, 'actor', user.id),
         ...(options.canEditName ? [{ text: 'Edit', href: `${at}/edit` }] : []),
         ...(options.canChangePassword ? [{ text: 'Set password', href: `${at}/password` }] : []),
         ...(options.canChangePassword && !user.enabled ? [{ text: 'Enable', post: `${at}/enable` }] : []),
@@ -134,7 +136,7 @@ function factsOf(user: User, { isLast, live }: { isLast: boolean; live: boolean 
             label: 'Last root administrator',
             value: cell.text(
               'Cannot be disabled or deleted',
-              'Give another user without expiry the role Admin in the root team first.',
+              'Give another user, who has a password and no expiry, the role Admin in the root team first.',
             ),
           },
         ]
