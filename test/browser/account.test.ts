@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { authorize, createPerson, createTestApp, PASSWORD, redeemCode, refresh } from '../support/flows.ts';
 import { describeInBrowser, openPage, WITH_AND_WITHOUT } from './chromium.ts';
 import { logIn } from './log-in.ts';
-import { choose, fill, follow, goTo, press, row } from './person.ts';
+import { check, choose, fill, follow, goTo, press, row, shown } from './person.ts';
 import { reads, sees } from './sees.ts';
 import { type Stage, setStage } from './stage.ts';
 
@@ -64,6 +64,50 @@ describeInBrowser('an account', () => {
       await reads(page, /ended/);
       await other.reload();
       await sees(other, 'Log in');
+    });
+
+    test('has keys of its own, made and ended without the console', async () => {
+      const { server } = stage;
+      const person = await createPerson(server);
+      const page = await stage.visit('/account', { javaScript, state: await stage.stateOf(person) });
+      await goTo(page, 'Your keys');
+      await follow(page, 'Create a key');
+      await sees(page, 'Create a personal key');
+      await fill(page, { Name: 'Laptop' });
+      await check(page, 'Only what I choose');
+      await press(page, 'Create key');
+      await reads(page, /Something is not right yet/);
+      await check(page, 'Read providers');
+      await press(page, 'Create key');
+      await reads(page, /not shown again/);
+      const key = await shown(page, 'API key');
+      const call = async (method: string) => {
+        const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+        const body = method === 'POST' ? JSON.stringify({ name: 'Mine' }) : null;
+        const path = method === 'POST' ? '/api/v1/providers/custom' : '/api/v1/providers';
+        return (await fetch(`${server.origin}${path}`, { method, headers, body })).status;
+      };
+      expect([await call('GET'), await call('POST')]).toEqual([200, 403]);
+      await follow(page, 'Go to Laptop');
+      await follow(page, 'Delete');
+      await press(page, 'Delete this key');
+      await reads(page, /It is deleted/);
+      expect(await call('GET')).toBe(401);
+    });
+
+    test('is logged out everywhere else at once', async () => {
+      const { server } = stage;
+      const person = await createPerson(server);
+      const states = await Promise.all([1, 2, 3].map(() => stage.stateOf(person)));
+      const visit = (state: (typeof states)[number]) => stage.visit('/account/sessions', { javaScript, state });
+      const page = await visit(states[0]!);
+      expect(await page.getByRole('row').count()).toBe(4);
+      await follow(page, 'End all others');
+      await sees(page, 'End all other sessions?');
+      await press(page, 'End all others');
+      await reads(page, 'The sessions have ended.');
+      expect(await page.getByRole('row').count()).toBe(2);
+      for (const other of states.slice(1)) await sees(await visit(other), 'Log in');
     });
 
     test('shows its connected apps; disconnected, they can do nothing more', async () => {

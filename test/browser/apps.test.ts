@@ -33,7 +33,7 @@ describeInBrowser('an OAuth2 App', () => {
       expect(await sheet(page).getByLabel('Name', { exact: true }).inputValue()).toBe(name);
       await fill(page, { 'Redirect URIs': site.redirectUri });
       await press(page, 'Create app');
-      await sees(page, `${name} is registered`);
+      await sees(page, `${name} is created`);
       const [clientId, secret] = [await shown(page, 'Client ID'), await shown(page, 'Client secret')];
       expect(await shown(page, '.env')).toContain(`CLIENT_ID=${clientId}\nCLIENT_SECRET=${secret}\n`);
       if (javaScript) {
@@ -63,7 +63,7 @@ describeInBrowser('an OAuth2 App', () => {
       await page.goto(detail);
       await follow(page, 'New secret');
       await check(page, /^Ends now/);
-      await press(page, 'Make a new secret');
+      await press(page, 'Create secret');
       await sees(page, `New secret for ${name}`);
       const second = await shown(page, 'Client secret');
       expect((await refresh(tokens.body.refresh_token!, secret)).status).toBe(401);

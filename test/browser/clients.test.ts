@@ -32,7 +32,7 @@ describeInBrowser('an OAuth2 Client', () => {
       expect(await sheet(page).getByLabel('Name', { exact: true }).inputValue()).toBe(name);
       await check(page, 'Read providers');
       await press(page, 'Create client');
-      await sees(page, `${name} is made`);
+      await sees(page, `${name} is created`);
       const [clientId, secret] = [await shown(page, 'Client ID'), await shown(page, 'Client secret')];
       const [getToken, callApi] = [await shown(page, 'Get a token'), await shown(page, /^Call an API/)];
       const token = await runCurl(getToken);
@@ -44,7 +44,7 @@ describeInBrowser('an OAuth2 Client', () => {
       const detail = page.url();
       await follow(page, 'New secret');
       await check(page, /^Ends in 24 hours/);
-      await press(page, 'Make a new secret');
+      await press(page, 'Create secret');
       await sees(page, `New secret for ${name}`);
       const second = await shown(page, 'Client secret');
       expect([(await withSecret(secret)).status, (await withSecret(second)).status]).toEqual([200, 200]);

@@ -26,14 +26,14 @@ describeInBrowser('an API key', () => {
       await sees(page, `Create a ${kind} key`);
       await fill(page, { Name: name });
       if (kind === 'team') await choose(page, 'Team', 'Root');
-      await check(page, 'After a day I choose');
+      await check(page, 'On a day I choose');
       await fill(page, { 'Its last day': '2020-02-03' });
       await press(page, 'Create key');
       await reads(page, /must not be over/);
       expect(await sheet(page).getByLabel('Name', { exact: true }).inputValue()).toBe(name);
       await check(page, 'In 7 days');
       await press(page, 'Create key');
-      await sees(page, name);
+      await sees(page, `${name} is created`);
       const first = await shown(page, 'API key');
       const tryIt = await shown(page, 'Try it');
       expect(await shown(page, '.env')).toContain(first);
@@ -50,18 +50,18 @@ describeInBrowser('an API key', () => {
 
       await follow(page, 'Rotate');
       await check(page, 'Ends in 24 hours');
-      await press(page, 'Make the new text');
+      await press(page, 'Rotate key');
       await reads(page, /not shown again/);
       const second = await shown(page, 'API key');
       expect([await tryWith(first), await tryWith(second)]).toEqual([200, 200]);
-      await follow(page, `To ${name}`);
+      await follow(page, `Go to ${name}`);
       await follow(page, 'Rotate');
       await check(page, 'Ends now');
-      await press(page, 'Make the new text');
+      await press(page, 'Rotate key');
       await reads(page, /not shown again/);
       const third = await shown(page, 'API key');
       expect([await tryWith(first), await tryWith(second), await tryWith(third)]).toEqual([401, 401, 200]);
-      await follow(page, `To ${name}`);
+      await follow(page, `Go to ${name}`);
 
       await follow(page, 'Revoke');
       await sees(page, `Revoke ${name}`);

@@ -89,7 +89,7 @@ export const CREDENTIAL_PAGES: readonly ListedPage[] = (
         const uri = 'https://app.example.com/callback';
         await fill(page, { Name: 'Photographed', 'Base URL': 'https://app.example.com', 'Redirect URIs': uri });
         await press(page, 'Create app');
-        await reads(page, /is registered$/);
+        await reads(page, /is created$/);
       },
     },
     ...below('app', APPS, ({ apps }) => ({ id: apps.reports.id }), ['edit', 'disable', 'delete', 'secrets/new']),
@@ -106,7 +106,7 @@ export const CREDENTIAL_PAGES: readonly ListedPage[] = (
         await choose(page, 'Team', 'Root');
         await check(page, 'Read providers');
         await press(page, 'Create client');
-        await reads(page, /is made$/);
+        await reads(page, /is created$/);
       },
     },
     ...below('client', CLIENTS, ({ clients }) => ({ id: clients.exporter.id }), [

@@ -84,6 +84,52 @@ describeInBrowser('people', () => {
       expect((await refresh(server, app, tokens.refresh_token)).status).toBe(400);
     });
 
+    test('somebody is renamed, gets another address and password, and comes into another team', async () => {
+      const { server } = stage;
+      const [person, other] = [await createPerson(server), await createPerson(server)];
+      const { name: team } = (await server.domain.teams.find(other.teamId))!;
+      const email = `moved-${javaScript}@example.com`;
+      const theirs = await openPage({ javaScript, state: await stage.stateOf(person), origins: [server.origin] });
+      await theirs.goto(`${server.origin}/account`);
+      await sees(theirs, 'Your profile');
+
+      const page = await stage.visit(`/console/users/${person.userId}`, { javaScript });
+      await follow(page, 'Edit');
+      await sees(page, /^Edit Person/);
+      await fill(page, { Email: other.email, 'Display name': 'Ada L' });
+      await press(page, 'Save');
+      await reads(page, /belongs to another user already/);
+      expect(await page.getByLabel('Display name').inputValue()).toBe('Ada L');
+      await fill(page, { Email: email });
+      await press(page, 'Save');
+      await reads(page, 'Your changes are saved.');
+      await sees(page, /^Ada L/);
+      await follow(page, 'Add to a team');
+      await sees(page, 'Add Ada L to a team');
+      await choose(page, 'Team', team);
+      await check(page, 'Viewer');
+      await press(page, 'Add to team');
+      await reads(page, 'Your changes are saved.');
+      expect(await row(page, team).textContent()).toMatch(/Viewer/);
+      await theirs.reload();
+      await theirs.getByRole('main').getByText(team).waitFor();
+
+      await follow(page, 'Set password');
+      await sees(page, 'Set the password of Ada L');
+      await fill(page, { 'New password': 'short' });
+      await press(page, 'Set password');
+      await reads(page, /must have at least/);
+      await fill(page, { 'New password': 'a password set by somebody' });
+      await press(page, 'Set password');
+      await reads(page, 'Your changes are saved.');
+      await theirs.reload();
+      await sees(theirs, 'Log in');
+      await logIn(theirs, email);
+      await reads(theirs, 'Email or password is wrong.');
+      await logIn(theirs, email, 'a password set by somebody');
+      await sees(theirs, 'Your profile');
+    });
+
     test('somebody is disabled and enabled again, and removed from their team', async () => {
       const { server } = stage;
       const person = await createPerson(server);
