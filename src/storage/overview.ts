@@ -3,6 +3,7 @@
  * pick the rows by an index, and only those are held against the dear ones.
  */
 
+import { UNEXPIRED } from './api-key-lists.ts';
 import { USE_KINDS, type UseKind } from './credential-uses.ts';
 import { CREDENTIAL_KINDS, type CredentialKind, SOURCES, type Source } from './credentials.ts';
 import type { Queryable } from './pool.ts';
@@ -46,12 +47,10 @@ const ALL = { most: 500, lookedAt: 600 };
 const SOME = { most: 100, lookedAt: 125 };
 const MOST_REFUSALS = 1_000;
 
-const UNEXPIRED = '(expires_at IS NULL OR expires_at > now())';
-
 /** What says cheaply that a row is not active, so that few are picked in vain. */
 const LIKELY_ACTIVE: Record<CredentialKind, string> = {
-  personal_key: `status = 1 AND ${UNEXPIRED}`,
-  team_key: `status = 1 AND ${UNEXPIRED}`,
+  personal_key: UNEXPIRED,
+  team_key: UNEXPIRED,
   oauth2_client: 'enabled',
   oauth2_app: 'true',
 };

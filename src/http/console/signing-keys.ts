@@ -128,29 +128,27 @@ export function addSigningKeys(kit: Kit): void {
   });
 
   routes.post(ROTATE, 'signing_keys.rotate', (ctx, visitor, form) =>
-    routes
-      .attempt(
-        ctx,
-        visitor,
-        async () => {
-          const asked = askedFor(form);
-          if (asked.now && form.get('sure') !== 'yes') {
-            show.form(ctx, visitor, {
-              ...sureForm(asked.alg),
-              hidden: { ...once.fields(), ...SURE, alg: asked.alg ?? '' },
-            });
-            return undefined;
-          }
-          const done = noticed(PATH, 'rotated');
-          const again = await once.run(ctx, visitor, form, async () => {
-            await signingKeys.rotate(asked, visitor.caller.actor);
-            return { href: PATH, show: () => redirect(ctx, done) };
+    routes.attempt(
+      ctx,
+      visitor,
+      async () => {
+        const asked = askedFor(form);
+        if (asked.now && form.get('sure') !== 'yes') {
+          show.form(ctx, visitor, {
+            ...sureForm(asked.alg),
+            hidden: { ...once.fields(), ...SURE, alg: asked.alg ?? '' },
           });
-          return again && done;
-        },
-        (problems, status) => show.form(ctx, visitor, { ...rotateForm(), values: form, problems }, status),
-      )
-      .then((next) => next),
+          return undefined;
+        }
+        const done = noticed(PATH, 'rotated');
+        const again = await once.run(ctx, visitor, form, async () => {
+          await signingKeys.rotate(asked, visitor.caller.actor);
+          return { href: PATH, show: () => redirect(ctx, done) };
+        });
+        return again && done;
+      },
+      (problems, status) => show.form(ctx, visitor, { ...rotateForm(), values: form, problems }, status),
+    ),
   );
   addDeletion(kit);
 }
