@@ -85,6 +85,8 @@ export interface ApiKeyChecks {
    * @returns undefined when the text opens nothing (any more)
    */
   holdForToken(id: string, text: string, until: Date): Promise<HeldKey | undefined>;
+  /** The key a text is or was, whatever has become of it: for the record. It says nothing about what it opens. */
+  holderOf(text: string): Promise<Pick<ApiKeyRecord, 'id' | 'kind' | 'teamId'> | undefined>;
   /** The key a text is, if neither it nor that text of it has ended; whatever its owner may do. */
   findByText(text: string): Promise<FoundKey | undefined>;
   /** What the owner of a key may do now; undefined for one who is gone, disabled or expired. */
@@ -122,16 +124,20 @@ export function createApiKeyChecks(options: ApiKeyChecksOptions): ApiKeyChecks {
   }
 
   async function findByText(text: string): Promise<FoundKey | undefined> {
+    const key = await findAny(text);
+    // Times are looked at on every use: nobody announces that they have come.
+    return key?.status !== ACTIVE || isOver(key.expiresAt) || isOver(key.textExpiresAt) ? undefined : key;
+  }
+
+  async function findAny(text: string): Promise<FoundKey | undefined> {
     const kind = classify(text);
     const isOurs = kind === 'personal' || kind === 'team';
     if (!isOurs && !(await importedKeys.mayBe(text))) return undefined;
     // Found by digest: no comparison of secrets whose duration could tell anything.
     const digest = digestOf(text);
-    const key = await byDigest.get(digest.toString('base64url'), () =>
+    return byDigest.get(digest.toString('base64url'), () =>
       isOurs ? findApiKeyByDigest(db, digest) : importedKeys.find(text),
     );
-    // Times are looked at on every use: nobody announces that they have come.
-    return key?.status !== ACTIVE || isOver(key.expiresAt) || isOver(key.textExpiresAt) ? undefined : key;
   }
 
   async function check(text: string, { touch = true } = {}): Promise<VerifiedKey | RetiredKey | undefined> {
@@ -178,6 +184,7 @@ export function createApiKeyChecks(options: ApiKeyChecksOptions): ApiKeyChecks {
       if (held !== undefined) await notifications.settle();
       return held;
     },
+    holderOf: findAny,
     findByText,
     rightsOfOwner,
   };

@@ -7,7 +7,7 @@ export function noteRefusal(
   audit: Pick<Audit, 'note'>,
   ctx: Context,
   { actor, teamId }: { actor: Actor; teamId?: string | undefined },
-  details: { status: number; reason: string; operation?: string },
+  details: { status: number; reason: string; operation?: string; flood?: true },
 ): void {
   audit.note({
     action: 'api_request.refused',

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Actor, Audit } from '../domain/audit.ts';
-import { createThrottle, networkOf } from '../domain/throttle.ts';
+import { createRefusalThrottle } from '../domain/refusal-throttle.ts';
 import type { GrantPayload } from './adapter.ts';
 import { registrationFor } from './client-metadata.ts';
 import { exchangeNoteOf } from './token-exchange/index.ts';
@@ -24,14 +24,9 @@ export function createActorOf(requestInfo: RequestInfo): ActorOf {
   };
 }
 
-/** Refusals of nobody within a minute that are noted of one network, and one that says that there were more. */
-const MOST = 60;
-const WINDOW_MS = 60_000;
-
 /** Subscribes to the events of a newly built provider. */
 export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf): void {
-  // Whoever has proved nothing can have as many of them as it sends requests.
-  const refusals = createThrottle({ windowMs: WINDOW_MS });
+  const refusals = createRefusalThrottle();
   const note = (
     ctx: KoaContextWithOIDC,
     action: string,
@@ -41,9 +36,8 @@ export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf):
   ) => {
     const exchange = exchangeNoteOf(ctx);
     const actor = { ...actorOf(ctx), ...who, ...exchange?.actor };
-    const news =
-      outcome === 'refused' && actor.kind === 'anonymous' ? refusals.take(networkOf(actor.ip), MOST) : 'allowed';
-    if (news === 'still_over') return;
+    const flood = outcome === 'refused' && actor.kind === 'anonymous' ? refusals.take(actor.ip) : {};
+    if (flood === undefined) return;
     const { Account, Grant, ClientCredentials } = ctx.oidc.entities;
     const account = Account?.accountId ?? ctx.oidc.session?.accountId;
     const team = (Grant as GrantPayload | undefined)?.teamId ?? (ClientCredentials && teamOf(ctx));
@@ -54,7 +48,7 @@ export function trailEvents(provider: Provider, audit: Audit, actorOf: ActorOf):
       teamId: exchange?.teamId ?? team,
       ...(account && { target: { kind: 'user', id: account } }),
       ...(exchange?.target && { target: exchange.target }),
-      details: { ...details, ...exchange?.details, ...(news === 'over' && { flood: true }) },
+      details: { ...details, ...exchange?.details, ...flood },
     });
   };
   const refused = (action: string) => (ctx: KoaContextWithOIDC, error: Failure) => {

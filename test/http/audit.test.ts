@@ -245,11 +245,24 @@ describe('row 119: what machines do', () => {
     expect(await soon(async () => (await server.domain.apiKeys.verify(text)) === undefined)).toBe(true);
     const revoked = await trailOf(post(text));
     expect(revoked.answer.status).toBe(401);
+    const details = { method: 'POST', status: 401, reason: expect.any(String) };
+    // Whoever switched it off can see that it is still used.
     expectOne(revoked.events, {
       ...refused,
-      actor_kind: 'anonymous',
-      details: { method: 'POST', status: 401, reason: expect.any(String) },
+      actor_kind: 'personal_key',
+      actor_id: key.id,
+      team_id: person.teamId,
+      details,
     });
+    const lastUse = async () => {
+      await server.domain.lastUsed.flush();
+      return (await server.domain.apiKeys.find(key.id))?.lastAccessAt;
+    };
+    const before = await lastUse();
+    await trailOf(post(text));
+    expect(await lastUse()).toEqual(before);
+    const unknown = await trailOf(post(`${text.slice(0, -4)}AAAA`));
+    expectOne(unknown.events, { ...refused, actor_kind: 'anonymous', actor_id: '', details });
     // Coming without a credential is how everybody finds out what is asked for.
     expect((await trailOf({ path: '/api/v1/providers' })).events).toEqual([]);
   });

@@ -3,9 +3,11 @@
  * its remote ones, or a person's session. On top of what a credential says stands what its owner may do at this moment.
  */
 import type { Context, Middleware, Next } from 'koa';
-import type { Audit } from '../../domain/audit.ts';
+import type { ApiKeys } from '../../domain/api-keys.ts';
+import type { Actor, Audit } from '../../domain/audit.ts';
 import type { Authority } from '../../domain/authority.ts';
 import type { Caller } from '../../domain/authorization.ts';
+import { createRefusalThrottle } from '../../domain/refusal-throttle.ts';
 import { authenticate, type Failure, type Principal } from '../../resource/index.ts';
 import { requestInfoOf } from '../middleware/request-info.ts';
 import { noteRefusal } from '../refusals.ts';
@@ -16,6 +18,7 @@ import { createCallerOfSession, type SessionOptions } from './session.ts';
 export interface AuthenticationOptions extends Pick<SessionOptions, 'sessionOf' | 'csrf'>, LocalCheckOptions {
   audience: string;
   audit: Pick<Audit, 'note'>;
+  apiKeys: LocalCheckOptions['apiKeys'] & Pick<ApiKeys, 'holderOf'>;
   authority: LocalCheckOptions['authority'] & Pick<Authority, 'teamsOf'>;
   scopesSupported: string[];
 }
@@ -28,15 +31,36 @@ export interface AuthenticationOptions extends Pick<SessionOptions, 'sessionOf' 
 export function createAuthentication(options: AuthenticationOptions): Middleware[] {
   const callerOfSession = createCallerOfSession(options);
   const check = createResourceOptions(options, ownApi(options.audience));
+  const refusals = createRefusalThrottle();
   const fromCredential = authenticate(
     { ...check.options, scopesSupported: options.scopesSupported },
     {
-      renderFailure(ctx: Context, failure) {
-        noteFailure(options.audit, ctx, failure);
+      async renderFailure(ctx: Context, failure) {
+        await noteFailure(ctx, failure);
         renderFailure(ctx, failure);
       },
     },
   );
+
+  /** A credential that opens nothing, and a right that is lacking. Coming without any credential is neither. */
+  async function noteFailure(ctx: Context, { status, reason }: Failure): Promise<void> {
+    if (status === 503 || ctx.get('authorization') === '') return;
+    const caller = ctx.state.caller as Caller | undefined;
+    if (caller !== undefined) return noteRefusal(options.audit, ctx, caller, { status, reason });
+    const info = requestInfoOf(ctx.req);
+    const flood = refusals.take(info.ip);
+    if (flood === undefined) return;
+    const holder = (await holderOf(ctx)) ?? { actor: { kind: 'anonymous', id: '' } };
+    noteRefusal(options.audit, ctx, { ...holder, actor: { ...holder.actor, ...info } }, { status, reason, ...flood });
+  }
+
+  /** Who came with a key that opens nothing any more: whoever switched it off wants to know that it is still used. */
+  async function holderOf(ctx: Context): Promise<{ actor: Actor; teamId: string } | undefined> {
+    const [, text] = /^Bearer +(\S+)$/i.exec(ctx.get('authorization')) ?? [];
+    // That it cannot be told changes nothing about the answer.
+    const key = text && (await options.apiKeys.holderOf(text).catch(() => undefined));
+    return key ? { actor: { kind: `${key.kind}_key`, id: key.id }, teamId: key.teamId } : undefined;
+  }
 
   async function narrow(ctx: Context, next: Next): Promise<void> {
     const principal = check.narrow(ctx.state.principal as Principal);
@@ -58,14 +82,6 @@ export function createAuthentication(options: AuthenticationOptions): Middleware
       return ctx.state.caller ? next() : fromCredential(ctx, () => narrow(ctx, next));
     },
   ];
-}
-
-/** A credential that opens nothing, and a right that is lacking. Coming without any credential is neither. */
-function noteFailure(audit: Pick<Audit, 'note'>, ctx: Context, { status, reason }: Failure): void {
-  if (status === 503 || ctx.get('authorization') === '') return;
-  const caller = ctx.state.caller as Caller | undefined;
-  const nobody = { actor: { kind: 'anonymous' as const, id: '', ...requestInfoOf(ctx.req) } };
-  noteRefusal(audit, ctx, caller ?? nobody, { status, reason });
 }
 
 function renderFailure(ctx: Context, failure: Failure): void {

@@ -1,5 +1,6 @@
 /** What the trail keeps of those who never said who they are: enough to see them, and never more than that. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { OPERATOR } from '../../../src/domain/audit.ts';
 import { postForm } from '../../support/flows.ts';
 import { inParallel } from '../../support/parallel.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
@@ -42,4 +43,23 @@ test('refusals of nobody, by the hundred and of every kind: sixty a minute of on
     'client',
     client.clientId,
   ]);
+});
+
+test('so it is at the management API, where keys that open nothing any more are still named', async () => {
+  const { teamId } = await exchange.person();
+  const { key, text } = await server.domain.apiKeys.createTeam({ teamId, name: 'Switched off' }, OPERATOR);
+  await server.domain.apiKeys.revoke(key.id, {}, OPERATOR);
+  await server.domain.notifications.settle();
+  const before = (await refusals()).length;
+  const ask = (bearer: string) =>
+    fetch(`${server.origin}/api/v1/providers`, {
+      headers: { ...from('203.0.113.9'), authorization: `Bearer ${bearer}` },
+    });
+  expect((await ask(text)).status).toBe(401);
+  await inParallel(80, () => ask('lkt_nothing-of-ours'));
+  const noted = (await refusals()).slice(before);
+  expect(noted).toHaveLength(61);
+  expect(noted[0]).toMatchObject({ actor_kind: 'team_key', actor_id: key.id, team_id: teamId });
+  expect(noted.slice(1).every(({ actor_kind }) => actor_kind === 'anonymous')).toBe(true);
+  expect(noted.at(-1)).toMatchObject({ details: { flood: true, status: 401 } });
 });
