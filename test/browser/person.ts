@@ -13,9 +13,22 @@ export function goTo(page: Page, name: string): Promise<void> {
   return on(page, () => places.getByRole('link', { name, exact: true }).click());
 }
 
-/** Follows a link, by its words. */
+/** Follows a link, by its words, until what it opens is there: with scripts that may be a dialog, a moment later. */
 export function follow(page: Page, name: string | RegExp): Promise<void> {
-  return on(page, () => sheet(page).getByRole('link', named(name)).first().click());
+  return on(page, async () => {
+    const link = sheet(page).getByRole('link', named(name)).first();
+    const mayOpen = await link.evaluate(opensSomething);
+    const before = page.url();
+    await link.click();
+    if (!mayOpen) return;
+    await Promise.any([page.locator('dialog[open]').waitFor(), page.waitForURL(({ href }) => href !== before)]);
+  });
+}
+
+/** As the script of the console has it: what it fetches first, before it is a dialog or gone to. */
+function opensSomething(element: unknown): boolean {
+  const link = element as { pathname: string; matches(selector: string): boolean };
+  return link.matches(':is(.head, .empty, td) a.button:not(dialog *)') && !/\.\w+$/.test(link.pathname);
 }
 
 /** Presses a button of the open form. */
