@@ -77,6 +77,8 @@ export function createApi(server: TestServer) {
     },
     /** Every row of these tables by its key, as text: what must not have changed, or only where meant. */
     async rows(...tables: string[]): Promise<Record<string, string>> {
+      // Logins and uses of before are written a moment later.
+      await server.domain.lastUsed.flush();
       const all: Record<string, string> = {};
       for (const table of tables) {
         const { rows } = await server.db.query<{ row: string }>(
