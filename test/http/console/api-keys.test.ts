@@ -379,6 +379,26 @@ describe('one key', () => {
     expect(wordsOf(await open(`${path}/delete`))).toContain('Tokens that were got for it end with it');
   });
 
+  test('of one that is revoked its page leads to who still comes with it', async () => {
+    const { path, key, text } = await personalKey({ name: 'Still tried' });
+    expect((await open(path)).text).not.toContain('outcome=refused');
+    await fillIn(server, ada, `${path}/revoke`);
+    expect(await uses(text)).toBe(401);
+    await server.domain.audit.flush();
+    const href = /href="(\/console\/audit\?[^"]*outcome=refused)"/
+      .exec((await open(path)).text)![1]!
+      .replace('&amp;', '&');
+    const [asTeam, asRoot] = [await open(href), await open(href, root)];
+    for (const page of [asTeam, asRoot]) {
+      expect(page.status).toBe(200);
+      expect([...page.text.matchAll(/data-label="What"/g)]).toHaveLength(1);
+      expect(wordsOf(page)).toContain('api_request.refused');
+      expect(wordsOf(page)).toContain('A personal key');
+    }
+    const link = `<a href="${PERSONAL}/${key.id}"`;
+    expect([asTeam.text.includes(link), asRoot.text.includes(link)]).toEqual([false, true]);
+  });
+
   test('it is deleted for good', async () => {
     const { path, text } = await personalKey();
     expect(wordsOf(await open(`${path}/delete`))).toContain('It was never used. It cannot be brought back.');

@@ -33,6 +33,7 @@ export function addKeyDetail(kit: Kit, place: KeyPlace): void {
         { label: 'Team', value: teamCell(key, visitor) },
         { label: 'Scopes', value: scopesCell(key) },
         { label: 'Last used', value: cell.date(lastUse(key), 'Never') },
+        ...refusalsFact(place, key, visitor),
         { label: 'Expires', value: cell.date(key.expiresAt, 'Never') },
         ...moreFacts(key, visitor),
         { label: 'Created', value: cell.date(key.createdAt, '') },
@@ -86,6 +87,13 @@ function ownerFact({ userId, ownerEmail }: ApiKey, visitor: Visitor): Fact[] {
   const mayLook = actsInRoot(visitor.caller) && mayUse(visitor, 'users.get');
   const owner = ownerEmail ?? '';
   return [{ label: 'Acts as', value: mayLook ? cell.link(owner, `/console/users/${userId}`) : cell.text(owner) }];
+}
+
+/** Whoever switched it off wants to know whether something still comes with it. */
+function refusalsFact({ isAccount }: KeyPlace, { id, state }: ApiKey, visitor: Visitor): Fact[] {
+  if (isAccount || state === 'active' || !mayUse(visitor, 'audit_events.list')) return [];
+  const query = new URLSearchParams({ actor: id, outcome: 'refused' });
+  return [{ label: 'Still tried', value: cell.link('Refused requests', `/console/audit?${query}`) }];
 }
 
 function teamCell({ teamId, teamName }: ApiKey, visitor: Visitor) {

@@ -29,13 +29,16 @@ const PLACES: Record<string, { path: string; needs: OperationId }> = {
   resource_server: { path: '/console/resource-servers/', needs: 'resource_servers.get' },
   key_retirement: { path: '/console/retirements/', needs: 'key_retirements.get' },
   'api_key team': { path: '/console/api-keys/team/', needs: 'team_keys.get' },
+  team_key: { path: '/console/api-keys/team/', needs: 'team_keys.get' },
+  personal_key: { path: '/console/api-keys/personal/', needs: 'api_keys.get' },
 };
 
 export async function actorCell(kit: Kit, visitor: Visitor, { actorKind, actorId }: RecordedAuditEvent): Promise<Cell> {
   const name = ACTORS[actorKind] ?? actorKind;
   if (actorId === '') return cell.text(name);
-  if (actorKind === 'app' || actorKind === 'client') return linked(visitor, actorKind, actorId, name);
-  if (actorKind !== 'user') return cell.text(name, actorId);
+  // From within a team personal keys of others are nobody's to look at.
+  const mayLook = actorKind !== 'personal_key' || actsInRoot(visitor.caller);
+  if (actorKind !== 'user') return mayLook ? linked(visitor, actorKind, actorId, name) : cell.text(name, actorId);
   const email = await emailOf(kit, visitor, actorId);
   return linked(visitor, 'user', actorId, email ?? name);
 }
