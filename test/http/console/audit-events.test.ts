@@ -321,4 +321,13 @@ test('a refusal and a change made here are in it at once', async () => {
   expect(actionsIn(page)).toEqual(['api_key.created']);
   expect(wordsOf(page)).toContain('The command line');
   expect(page.text).toContain(`href="/console/api-keys/team/${key.id}"`);
+  // A personal key is nobody's to look at but its owner's, and the root team's.
+  const owner = await createPerson(server, { teamId });
+  const own = await server.domain.apiKeys.createPersonal({ ...owner, name: 'theirs' }, OPERATOR);
+  const link = `href="/console/api-keys/personal/${own.key.id}"`;
+  const shown = await Promise.all([browser, root].map((one) => open(one, `?target=${own.key.id}`)));
+  expect(shown.map(({ text }) => [text.includes('theirs'), text.includes(link)])).toEqual([
+    [true, false],
+    [true, true],
+  ]);
 });

@@ -18,7 +18,7 @@ const ACTORS: Record<string, string> = {
 };
 
 /** Where a thing of a kind is looked at. What is gone by now is told there. */
-const PLACES: Record<string, { path: string; needs: OperationId }> = {
+const PLACES: Record<string, { path: string; needs: OperationId; inRoot?: true }> = {
   user: { path: '/console/users/', needs: 'users.get' },
   team: { path: '/console/teams/', needs: 'teams.get' },
   // Apps and clients are found by their id and by their client_id, which is what is known of who did something.
@@ -30,15 +30,15 @@ const PLACES: Record<string, { path: string; needs: OperationId }> = {
   key_retirement: { path: '/console/retirements/', needs: 'key_retirements.get' },
   'api_key team': { path: '/console/api-keys/team/', needs: 'team_keys.get' },
   team_key: { path: '/console/api-keys/team/', needs: 'team_keys.get' },
-  personal_key: { path: '/console/api-keys/personal/', needs: 'api_keys.get' },
+  // From within a team personal keys of others are nobody's to look at.
+  'api_key personal': { path: '/console/api-keys/personal/', needs: 'api_keys.get', inRoot: true },
+  personal_key: { path: '/console/api-keys/personal/', needs: 'api_keys.get', inRoot: true },
 };
 
 export async function actorCell(kit: Kit, visitor: Visitor, { actorKind, actorId }: RecordedAuditEvent): Promise<Cell> {
   const name = ACTORS[actorKind] ?? actorKind;
   if (actorId === '') return cell.text(name);
-  // From within a team personal keys of others are nobody's to look at.
-  const mayLook = actorKind !== 'personal_key' || actsInRoot(visitor.caller);
-  if (actorKind !== 'user') return mayLook ? linked(visitor, actorKind, actorId, name) : cell.text(name, actorId);
+  if (actorKind !== 'user') return linked(visitor, actorKind, actorId, name);
   const email = await emailOf(kit, visitor, actorId);
   return linked(visitor, 'user', actorId, email ?? name);
 }
@@ -55,6 +55,7 @@ export async function targetCell(kit: Kit, visitor: Visitor, event: RecordedAudi
 function linked(visitor: Visitor, kind: string, id: string, text: string): Cell {
   const place = Object.hasOwn(PLACES, kind) ? PLACES[kind] : undefined;
   if (place === undefined || !mayUse(visitor, place.needs)) return cell.text(text, id);
+  if (place.inRoot && !actsInRoot(visitor.caller)) return cell.text(text, id);
   return cell.link(text, `${place.path}${encodeURIComponent(id)}`, id);
 }
 
