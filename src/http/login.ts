@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from '@koa/router';
 import type { Context } from 'koa';
+import type { Login } from '../domain/login.ts';
 import { AppError } from '../errors.ts';
 import { bindingOf } from './browser-session.ts';
 import type { Csrf } from './middleware/csrf.ts';
@@ -18,13 +19,7 @@ export interface LoginDeps {
   pages: Pages;
   csrf: Csrf;
   issuer: string;
-  login: {
-    authenticate(
-      given: { email: string; password: string },
-      origin: { requestId?: string; ip?: string },
-      admit: (accountId: string) => Promise<unknown>,
-    ): Promise<string | undefined>;
-  };
+  login: Pick<Login, 'authenticate'>;
   /** The browser's session; the protocol room has it. */
   browserSessions: {
     sessionOf(req: IncomingMessage, res: ServerResponse): Promise<{ uid: string } | undefined>;

@@ -2,6 +2,7 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import type { Actor } from '../domain/audit.ts';
+import type { Login } from '../domain/login.ts';
 import { AppError } from '../errors.ts';
 import { type IntegrationCommands, integrationCommands } from './integration-commands.ts';
 import type { Csrf } from './middleware/csrf.ts';
@@ -13,13 +14,7 @@ export interface SetupDeps {
   pages: Pages;
   csrf: Csrf;
   issuer: string;
-  login: {
-    authenticate(
-      given: { email: string; password: string },
-      origin: { requestId?: string; ip?: string },
-      admit: (accountId: string) => Promise<unknown>,
-    ): Promise<string | undefined>;
-  };
+  login: Pick<Login, 'authenticate'>;
   /** Logs the new administrator in, in this browser. */
   logIn(req: Context['req'], res: Context['res'], given: { accountId: string; remember: boolean }): Promise<unknown>;
   setup: {

@@ -1,5 +1,6 @@
 /** The login page. Unknown user, wrong password, disabled: one answer. */
 import type { Context } from 'koa';
+import type { Login } from '../../domain/login.ts';
 import { AppError } from '../../errors.ts';
 import type { Csrf } from '../middleware/csrf.ts';
 import type { Form } from '../middleware/form.ts';
@@ -13,13 +14,7 @@ export interface LoginDeps {
   pages: Pages;
   csrf: Csrf;
   registrations: Registrations;
-  login: {
-    authenticate(
-      given: { email: string; password: string },
-      origin: { requestId?: string; ip?: string },
-      admit: (accountId: string) => Promise<unknown>,
-    ): Promise<string | undefined>;
-  };
+  login: Pick<Login, 'authenticate'>;
   engine: {
     finishLogin(
       req: Context['req'],

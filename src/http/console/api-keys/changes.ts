@@ -1,5 +1,6 @@
 /** What is done with one API key: another name, another text; off and on again or gone for good is in `endings.ts`. */
 import type { Context } from 'koa';
+import { isOver } from '../../../domain/api-key-checks.ts';
 import type { ApiKey } from '../../../domain/api-keys.ts';
 import { AppError } from '../../../errors.ts';
 import type { Kit } from '../index.ts';
@@ -31,7 +32,7 @@ const USUAL_OVERLAP = String(24 * HOUR);
 const NAME: Field = { type: 'text', name: 'name', label: 'Name', required: true };
 
 export function addKeyChanges(kit: Kit, place: KeyPlace): void {
-  const { domain, routes, show, once, issuer } = kit;
+  const { domain, routes, show, once } = kit;
   const { apiKeys } = domain;
   const backTo = (key: ApiKey) => ({ text: key.name, href: pathOf(place, key) });
 
@@ -98,12 +99,7 @@ export function addKeyChanges(kit: Kit, place: KeyPlace): void {
     const overlapSeconds = Number(form.get('overlap_seconds') || Number.NaN);
     const version = form.get('version');
     const made = await apiKeys.rotate(key.id, { overlapSeconds }, { ...scope, version }, caller.actor);
-    const snippets = await keyCommands(
-      { issuer, resourceServers: domain.resourceServers },
-      made.key,
-      made.text,
-      caller.permissions,
-    );
+    const snippets = await keyCommands(kit, made.key, made.text);
     return {
       href: pathOf(place, made.key),
       show: () => showKey(kit, place, ctx, visitor, { ...made, title: `${made.key.name} is rotated` }, snippets),
@@ -118,7 +114,7 @@ function requireRotatable({ state }: ApiKey): void {
 }
 
 function overlapsAlready({ previousExpiresAt }: ApiKey, visitor: Visitor): string[] {
-  if (previousExpiresAt === null || previousExpiresAt.getTime() <= Date.now()) return [];
+  if (previousExpiresAt === null || isOver(previousExpiresAt)) return [];
   return [
     `It was rotated before, and that older key works until ${timeIn(previousExpiresAt, visitor)}. It ends at once.`,
   ];

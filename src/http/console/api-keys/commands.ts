@@ -2,7 +2,7 @@
 import type { ApiKey } from '../../../domain/api-keys.ts';
 import { withinScopes } from '../../../domain/key-scopes.ts';
 import { isPermission, TEAM_KEY_PERMISSIONS } from '../../../domain/permissions.ts';
-import type { ResourceServers } from '../../../domain/resource-servers.ts';
+import type { Kit } from '../index.ts';
 import type { Snippet } from '../registrations/token-commands.ts';
 
 /** What can be read with one permission alone. */
@@ -19,29 +19,27 @@ const READS: Record<string, string> = {
   'audit:read': '/api/v1/audit_events',
 };
 
-export interface KeyCommandsOptions {
-  issuer: string;
-  resourceServers: Pick<ResourceServers, 'findByScope'>;
-}
-
 /**
  * @param text of the key, which is shown with it; undefined: a shell variable stands for it
- * @param owners what its owner may do in the team of the key
  */
 export async function keyCommands(
-  { issuer, resourceServers }: KeyCommandsOptions,
+  { domain, issuer }: Pick<Kit, 'domain' | 'issuer'>,
   key: ApiKey,
   text: string | undefined,
-  owners: ReadonlySet<string>,
 ): Promise<Snippet[]> {
-  const rights = key.kind === 'team' ? new Set<string>(TEAM_KEY_PERMISSIONS) : withinScopes(key.scopes, owners);
+  const rights = await rightsOf();
   const readable = Object.keys(READS).find((permission) => rights.has(permission));
   const url = `${issuer}${readable === undefined ? await verification() : READS[readable]}`;
+
+  async function rightsOf(): Promise<ReadonlySet<string>> {
+    if (key.userId === null) return new Set(TEAM_KEY_PERMISSIONS);
+    return withinScopes(key.scopes, (await domain.authority.permissionsIn(key.userId, key.teamId)) ?? new Set());
+  }
 
   /** Where a key that opens nothing here can be held against the API it is for. */
   async function verification(): Promise<string> {
     const other = [...rights].find((word) => !isPermission(word));
-    const server = other === undefined ? undefined : await resourceServers.findByScope(other);
+    const server = other === undefined ? undefined : await domain.resourceServers.findByScope(other);
     return `/oauth2/verify${server === undefined ? '' : `?${new URLSearchParams({ resource: server.identifier })}`}`;
   }
 

@@ -40,7 +40,7 @@ const ACCESS: Field = {
 };
 
 export function addKeyCreation(kit: Kit, place: KeyPlace): void {
-  const { domain, routes, show, once, issuer } = kit;
+  const { domain, routes, show, once } = kit;
   const isPersonal = place.kind === 'personal';
   const create = operationOf(place, 'create');
 
@@ -115,13 +115,7 @@ export function addKeyCreation(kit: Kit, place: KeyPlace): void {
       () =>
         once.run(ctx, visitor, form, async () => {
           const made = isPersonal ? await createPersonal(visitor, form) : await createTeam(visitor, form);
-          const owners = await permissionsOfOwner(made);
-          const snippets = await keyCommands(
-            { issuer, resourceServers: domain.resourceServers },
-            made.key,
-            made.text,
-            owners,
-          );
+          const snippets = await keyCommands(kit, made.key, made.text);
           return {
             href: pathOf(place, made.key),
             show: () => showKey(kit, place, ctx, visitor, { ...made, title: `${made.key.name} is created` }, snippets),
@@ -158,11 +152,6 @@ export function addKeyCreation(kit: Kit, place: KeyPlace): void {
       { teamId: team.id, name: form.get('name') ?? '', ...expiryIn(form) },
       caller.actor,
     );
-  }
-
-  async function permissionsOfOwner({ key }: NewKey): Promise<ReadonlySet<string>> {
-    if (key.userId === null) return new Set();
-    return (await domain.authority.permissionsIn(key.userId, key.teamId)) ?? new Set();
   }
 }
 

@@ -1,11 +1,11 @@
 /** All there is to know about one API key, and the way to what can be done with it. */
+import { isOver } from '../../../domain/api-key-checks.ts';
 import type { ApiKey } from '../../../domain/api-keys.ts';
 import { actsInRoot, teamReach } from '../../../domain/authorization.ts';
 import { auditLink } from '../audit-events/link.ts';
 import type { Kit } from '../index.ts';
 import { mayUse } from '../navigation.ts';
 import { snippetSection } from '../registrations/index.ts';
-import type { Snippet } from '../registrations/token-commands.ts';
 import { type Action, cell, type Fact, shortOf } from '../view.ts';
 import type { Visitor } from '../visitor.ts';
 import { keyCommands } from './commands.ts';
@@ -40,15 +40,9 @@ export function addKeyDetail(kit: Kit, place: KeyPlace): void {
         { label: 'Created by', value: cell.text(await makerOf(key, visitor)) },
         { label: 'Id', value: cell.code(key.id) },
       ],
-      sections: key.state === 'active' ? (await commandsFor(key)).map(snippetSection) : [],
+      sections: key.state === 'active' ? (await keyCommands(kit, key, undefined)).map(snippetSection) : [],
     });
   });
-
-  async function commandsFor(key: ApiKey): Promise<Snippet[]> {
-    const options = { issuer: kit.issuer, resourceServers: domain.resourceServers };
-    const owners = key.userId === null ? undefined : await domain.authority.permissionsIn(key.userId, key.teamId);
-    return keyCommands(options, key, undefined, owners ?? new Set());
-  }
 
   /** Of whoever is not within reach, no more than that. */
   async function makerOf({ createdBy, userId, ownerEmail }: ApiKey, { caller, user }: Visitor): Promise<string> {
@@ -102,7 +96,7 @@ function teamCell({ teamId, teamName }: ApiKey, visitor: Visitor) {
 }
 
 function moreFacts({ previousExpiresAt, retiresAt, externalId, tokensUntil }: ApiKey, visitor: Visitor): Fact[] {
-  const isAhead = (at: Date | null) => at !== null && at.getTime() > Date.now();
+  const isAhead = (at: Date | null) => at !== null && !isOver(at);
   return [
     ...(isAhead(previousExpiresAt)
       ? [

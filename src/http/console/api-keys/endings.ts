@@ -92,7 +92,7 @@ function whatStops(key: ApiKey, visitor: Visitor): string[] {
   return [
     'Whatever uses the key is refused, at once.',
     usedIn(key, visitor),
-    ...(key.tokensUntil !== null && key.tokensUntil.getTime() > Date.now()
+    ...(key.tokensUntil !== null && !isOver(key.tokensUntil)
       ? ['Tokens that were got for it end with it, within seconds.']
       : []),
   ];

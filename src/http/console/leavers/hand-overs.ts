@@ -99,7 +99,6 @@ export function addHandOvers(kit: Kit): void {
 
   async function secretPage(made: HandedOver, back: Back): Promise<SecretPage> {
     const next = { ...back, text: back.text === WHAT_STOPS ? 'Back to what stops' : `To ${back.text}` };
-    const options = { issuer: kit.issuer, resourceServers: domain.resourceServers };
     const lead =
       'This is shown once. Put it where the old key is now, and see that it is used before the old key ends.';
     if (made.kind === 'team_key') {
@@ -108,7 +107,7 @@ export function addHandOvers(kit: Kit): void {
         title: `Team key ${made.key.name}`,
         ...{ lead, next },
         secrets: [{ label: 'API key', value: text }],
-        snippets: await keyCommands(options, made.key, text, new Set()),
+        snippets: await keyCommands(kit, made.key, text),
       };
     }
     const { client, secret } = made;
@@ -119,7 +118,7 @@ export function addHandOvers(kit: Kit): void {
         { label: 'Client ID', value: client.clientId },
         { label: 'Client secret', value: secret },
       ],
-      snippets: await clientCommands(options, client, secret),
+      snippets: await clientCommands({ issuer: kit.issuer, resourceServers: domain.resourceServers }, client, secret),
     };
   }
 }
